@@ -1,25 +1,25 @@
-//! Build ids as Prow makes them: Twitter's snowflake, so that a later build has the greater
-//! number. Job histories sort by it. Not the numbers of tot, which counts the runs of each job.
+//! Build ids as Prow makes them: Twitter snowflakes, so that a later build has the greater number.
+//! Job histories sort by them. They are not the numbers of tot, which counts the runs of each job.
 
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Milliseconds from the Unix epoch to the snowflake's own.
+/// Milliseconds from the Unix epoch to the snowflake epoch.
 const SNOWFLAKE_EPOCH: i64 = 1_288_834_974_657;
 const NODE_BITS: u32 = 10;
 const SEQUENCE_BITS: u32 = 12;
 
-/// Numbers that a counter made are smaller, those that tell a time are greater: of all times
-/// after the snowflake's first day.
+/// Ids that a counter made are smaller; snowflakes, which contain a time, are greater from the
+/// first day after the snowflake epoch on.
 const MIN_SNOWFLAKE_ID: u64 = 1 << 48;
-/// How far clocks may differ.
+/// How far the clocks of two machines may differ.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-/// The node number Prow uses, and we: one leader at a time makes ids.
+/// The node number that Prow uses, too: only one leader at a time makes ids.
 pub const SNOWFLAKE_NODE: u16 = 1;
 
-/// Makes ids that strictly rise within this process, even when the clock steps back.
+/// Makes ids that strictly increase within this process, even when the clock steps back.
 #[derive(Debug)]
 pub struct BuildIdGenerator {
     node: u64,
@@ -46,8 +46,8 @@ impl BuildIdGenerator {
     }
 }
 
-/// Whether the build `recorded` as a job's latest is newer than `ours`. Only numbers can tell, of
-/// the same kind; one of a time that is not yet is no build's and would stay for ever.
+/// Whether the build `recorded` as a job's latest is newer than `ours`. Only two snowflakes or two
+/// counters compare. A snowflake of the future is ignored: it would stay the latest for ever.
 #[must_use]
 pub fn is_newer_build(recorded: &str, ours: &str, now: Timestamp) -> bool {
     let (Ok(recorded), Ok(ours)) = (recorded.trim().parse::<u64>(), ours.parse::<u64>()) else {
@@ -59,7 +59,7 @@ pub fn is_newer_build(recorded: &str, ours: &str, now: Timestamp) -> bool {
         && (!is_time(recorded) || recorded <= last_build_id_at(now + MAX_CLOCK_SKEW))
 }
 
-/// The greatest id that can be made by then.
+/// The greatest id that can be made up to `time`.
 fn last_build_id_at(time: Timestamp) -> u64 {
     let next = u64::try_from(time.as_millisecond() + 1 - SNOWFLAKE_EPOCH).unwrap_or(0);
     next.saturating_mul(1 << (NODE_BITS + SEQUENCE_BITS)) - 1
@@ -90,11 +90,11 @@ mod tests {
             ("", "1", false),
             (&soon, &past, true),
             (&past, &soon, false),
-            // What no run can have written stays for ever, if it counts.
+            // An id that no build can have would stay the latest for ever if it counted.
             (&later, &past, false),
             ("9223372036854775807", &past, false),
             ("99999999999999999999999", &past, false),
-            // Neither does a counter begin anew, nor ids of another kind, and nothing counts.
+            // Ids of different kinds do not compare: a snowflake and a counter.
             (&past, "3", false),
             ("3", &past, false),
         ] {

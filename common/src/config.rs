@@ -1,8 +1,8 @@
-//! Prow's configuration: `config.yaml`, the job files, `plugins.yaml` and what repositories bring
-//! themselves. Data, defaults, validation; the only I/O is reading the files that are named.
+//! Prow's configuration: `config.yaml`, the job files, `plugins.yaml` and the repositories' own
+//! job files. Data, defaults and validation; the only I/O is reading the named files.
 //!
-//! files → [`yaml`] → types with defaults → presets → validation → [`Config`], or [`ConfigErrors`] that
-//! name every mistake with file, line and column.
+//! files → [`yaml`] → types with defaults → presets → validation → [`Config`], or [`ConfigErrors`]
+//! that name every error with file, line and column.
 
 pub mod agent;
 pub mod buckets;
@@ -55,14 +55,14 @@ pub use prowjob_spec::{
 };
 pub use published_schema::{job_file_schema, prow_jobs_schema};
 
-/// Everything an installation is configured with, read, completed and checked.
+/// The whole configuration of an installation, with defaults and validated.
 #[derive(Debug, Default)]
 pub struct Config {
     /// `config.yaml` without its jobs.
     pub prow: ProwConfig,
     /// The central jobs: those of `config.yaml` and of the job files.
     pub jobs: JobConfig,
-    /// Fields of these files that nobody knows, and keys that are there twice.
+    /// Unknown fields and duplicate keys in these files.
     pub unknown_fields: Vec<Diagnostic>,
     /// How many files were read.
     pub files: usize,
@@ -80,7 +80,7 @@ pub struct JobConfig {
 }
 
 impl Config {
-    /// Reads, completes and checks everything that `options` name, once.
+    /// Loads, completes and validates everything that `options` name, once.
     pub fn load_files(options: &ConfigOptions) -> Result<Arc<Self>, ConfigErrors> {
         ConfigLoader::load_once(options)
     }

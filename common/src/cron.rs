@@ -1,9 +1,9 @@
-//! When a periodic runs: the dialect of robfig/cron v3 as Prow reads it.
+//! When a periodic runs: schedules of robfig/cron v3 as Prow parses them.
 //!
 //! Five fields (minute, hour, day of month, month, day of week), six with seconds first, or a
 //! word like `@daily` or `@every 1h30m`; before it `TZ=Area/City ` or `CRON_TZ=Area/City `.
-//! What is read are the sets of values; [`CronCalendar::next`] and [`CronCalendar::last`] say when they
-//! come round.
+//! Fields are parsed into sets of values; [`CronCalendar::next_slot`] and
+//! [`CronCalendar::last_slot`] compute the times.
 
 mod field;
 mod slots;
@@ -18,12 +18,12 @@ use field::CronFieldKind;
 /// When something is due.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CronSchedule {
-    /// Again and again, in whole seconds, at least one.
+    /// At a constant interval of whole seconds, at least one.
     Every(GoDuration),
     Calendar(Box<CronCalendar>),
 }
 
-/// The points in time whose parts are in all of these sets: bit n stands for the value n.
+/// The times whose parts are in all of these sets: bit n stands for the value n.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CronCalendar {
     pub seconds: u64,
@@ -33,9 +33,9 @@ pub struct CronCalendar {
     pub months: u64,
     /// Sunday is 0.
     pub days_of_week: u64,
-    /// Days of month and of week must both fit; otherwise one of them is enough.
+    /// Days of month and of week must both match; otherwise one of them is enough.
     pub both_days: bool,
-    /// The machine's own when none is named.
+    /// `None` is the machine's own time zone.
     pub zone: Option<TimeZone>,
 }
 
@@ -146,9 +146,9 @@ mod tests {
 
     use super::*;
 
-    /// What robfig/cron 3.0.1 says: `[text]` when it refuses, `[text, seconds]` for `@every`, or
-    /// the sets, whether day of month and of week are stars, and the zone. It has every schedule
-    /// of prow.k8s.io.
+    /// What robfig/cron 3.0.1 answers: `[text]` if it refuses, `[text, seconds]` for `@every`, or
+    /// the sets, whether day of month and of week are stars, and the zone. The file has every
+    /// schedule of prow.k8s.io.
     const ROBFIG: &str = include_str!("cron/robfig.jsonl");
 
     #[test]

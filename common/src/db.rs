@@ -1,6 +1,6 @@
-//! One `SQLite` file a role, and one process that owns it.
+//! A `SQLite` file for each role, owned by one process.
 //!
-//! Opens, locks and migrates; the tables and the SQL on them belong to the service.
+//! This module opens, locks and migrates the file. The tables and their SQL belong to the service.
 
 use std::{
     fs::File,
@@ -20,7 +20,7 @@ use sqlx::{
 
 use crate::private_files;
 
-/// An open database; the lock on its file goes with the last clone.
+/// An open database. Dropping the last clone releases the lock on its file.
 #[derive(Clone, Debug)]
 pub struct SqliteDb {
     pool: SqlitePool,
@@ -35,11 +35,11 @@ impl Deref for SqliteDb {
     }
 }
 
-/// Opens the database at `path` (`None`: in memory, gone with the last clone) and applies the
-/// `migrations` that it has not seen: `(name, SQL)`, forward only, each once and in order.
+/// Opens the database at `path` (`None`: in memory, gone with the last clone) and applies the new
+/// ones of the `migrations`: `(name, SQL)`, forward only, each once and in order.
 ///
-/// A commit is on disk when it returns. A second process gets an error that names the first.
-/// Nobody but this process's user may read the file and those beside it.
+/// A commit is on disk when it returns. A second process gets an error that names the first one.
+/// Only this process's user may read the file and its side files.
 pub async fn open_database(
     path: Option<&Path>,
     migrations: &[(&'static str, &'static str)],
@@ -67,7 +67,7 @@ async fn open_on_disk(path: &Path) -> anyhow::Result<SqliteDb> {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(10))
-        // After a burst the log beside the database gives its disk back.
+        // After a burst of writes the write-ahead log is truncated to this size.
         .pragma("journal_size_limit", "16777216");
     let pool = SqlitePoolOptions::new()
         .max_connections(4)
@@ -80,7 +80,7 @@ async fn open_on_disk(path: &Path) -> anyhow::Result<SqliteDb> {
 }
 
 async fn open_in_memory() -> anyhow::Result<SqliteDb> {
-    // One connection that is never closed: each connection to ":memory:" is a database of its own.
+    // One connection that is never closed: each connection to ":memory:" opens its own database.
     let options = SqliteConnectOptions::new()
         .in_memory(true)
         .foreign_keys(true);
@@ -94,8 +94,8 @@ async fn open_in_memory() -> anyhow::Result<SqliteDb> {
     Ok(SqliteDb { pool, _lock: None })
 }
 
-/// Makes the file for its owner alone, where it is not there yet, and closes it and what `SQLite`
-/// left beside it to others. New files beside it get the rights of the database from `SQLite`.
+/// Creates the file with mode 0600 unless it exists, and restricts it and its existing side files
+/// to the owner. `SQLite` gives new side files the mode of the database.
 fn restrict_access(path: &Path) -> io::Result<()> {
     private_files::open_private_file(path)?;
     for suffix in ["-wal", "-shm", "-journal"] {
@@ -110,7 +110,7 @@ fn path_with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Takes `<path>.lock`, which holds the owner's process id.
+/// Locks `<path>.lock`, which contains the owner's process id.
 fn lock_database(path: &Path) -> anyhow::Result<Flock<File>> {
     let name = path_with_suffix(path, ".lock");
     let file = private_files::open_private_file(&name)?;
@@ -227,7 +227,7 @@ mod tests {
                 found.iter().all(|(_, mode)| *mode == 0o600),
                 "{time}: {found:?}"
             );
-            // As a process leaves them that was killed, and that made them without this.
+            // The modes that a killed process of an older version leaves.
             for (file, _) in found {
                 open_to_all(&file);
             }

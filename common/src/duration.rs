@@ -1,7 +1,7 @@
 //! Durations as Go writes them (`1h30m`, `2h0m0s`), the form of every duration in Prow's
 //! configuration and CRD.
 //!
-//! Reads a Go duration string or an integer of nanoseconds; writes the string form of Go's
+//! Parses a Go duration string or an integer of nanoseconds; writes the string form of Go's
 //! `time.Duration.String()`.
 
 use std::{fmt, str::FromStr, time::Duration};
@@ -28,7 +28,7 @@ impl GoDuration {
         self.0
     }
 
-    /// Whole seconds, cut towards zero.
+    /// Whole seconds, truncated towards zero.
     pub const fn as_secs(self) -> i64 {
         self.0 / NANOS_PER_SECOND
     }
@@ -80,7 +80,7 @@ fn parse_go_duration(text: &str) -> Option<i64> {
     i64::try_from(if negative { -total } else { total }).ok()
 }
 
-/// `number` times `unit` in nanoseconds; digits past the nanosecond are cut, as Go cuts them.
+/// `number` times `unit` in nanoseconds; digits past the nanosecond are truncated, as in Go.
 fn parse_term(number: &str, unit: i64) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() {
@@ -152,7 +152,7 @@ impl fmt::Display for GoDuration {
     }
 }
 
-/// `whole.fraction` without trailing zeros; `fraction` is out of `unit`, a power of ten.
+/// `whole.fraction` without trailing zeros; `fraction` counts parts of `unit`, a power of ten.
 fn format_decimal(whole: u64, fraction: u64, unit: u64) -> String {
     if fraction == 0 {
         return whole.to_string();

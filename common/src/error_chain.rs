@@ -1,12 +1,12 @@
-//! An error with all that led to it, as one line.
+//! Formats an error with all its sources, as one line.
 
 use std::error::Error;
 
-/// The error's message and those of its sources, outermost first, joined by `: `. What a message
-/// already says of its source is not said again.
+/// The error's message and those of its sources, outermost first, joined by `: `. A source's
+/// message that the text already contains is not repeated.
 ///
-/// Many libraries keep the one word that helps (a name that does not resolve, a certificate, a
-/// refusal) in the innermost source: whatever reaches a person or a log goes through here.
+/// Many libraries keep the helpful detail (a name that does not resolve, a certificate, a refusal)
+/// in the innermost source, so every error for a person or a log is formatted here.
 #[must_use]
 pub fn format_error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

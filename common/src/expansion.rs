@@ -1,15 +1,15 @@
-//! `$(NAME)` in a container's variables, command and args, as the kubelet reads it.
+//! Expands `$(NAME)` in a container's variables, command and args, as the kubelet does.
 //!
 //! A variable's value is expanded with the variables defined before it, command and args with
-//! all of them. An unknown name stays as it is written, and `$$` stands for one `$`. Source:
+//! all of them. An unknown name stays as it is, and `$$` stands for one `$`. Source:
 //! `third_party/forked/golang/expansion` of k8s.io/kubernetes.
 
 use std::borrow::Cow;
 
-/// A piece of a text.
+/// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpansionPart<'a> {
-    /// Means itself.
+    /// Literal text.
     Text(&'a str),
     /// `$$`.
     Dollar,
@@ -17,7 +17,7 @@ pub enum ExpansionPart<'a> {
     Reference(&'a str),
 }
 
-/// The pieces of `text` in their order.
+/// The parts of `text` in their order.
 pub fn split_parts(text: &str) -> impl Iterator<Item = ExpansionPart<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -27,7 +27,7 @@ pub fn split_parts(text: &str) -> impl Iterator<Item = ExpansionPart<'_>> {
     })
 }
 
-/// The first piece and how many bytes it takes.
+/// The first part and its length in bytes.
 fn take_first_part(text: &str) -> Option<(ExpansionPart<'_>, usize)> {
     let Some(tail) = text.strip_prefix('$') else {
         let length = text.find('$').unwrap_or(text.len());
@@ -43,7 +43,7 @@ fn take_first_part(text: &str) -> Option<(ExpansionPart<'_>, usize)> {
     }
 }
 
-/// `text` with every name that `value_of` knows replaced by its value, which is not read again.
+/// Replaces every name that `value_of` knows by its value, which is not expanded again.
 pub fn expand_variables<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Option<V>) -> String {
     let mut out = String::with_capacity(text.len());
     for part in split_parts(text) {
@@ -59,13 +59,13 @@ pub fn expand_variables<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Op
     out
 }
 
-/// What has to be written so that `text` arrives as it is, whichever names are known.
+/// The text that expands to `text`, whichever names are known.
 #[must_use]
 pub fn escape_literal(text: &str) -> Cow<'_, str> {
     escape_literal_among(text, |_| true)
 }
 
-/// As [`escape_literal`], where only names that `may_be_known` says yes to can have a value.
+/// As [`escape_literal`], if only names that `may_be_known` accepts can have a value.
 #[must_use]
 pub fn escape_literal_among(text: &str, may_be_known: impl Fn(&str) -> bool) -> Cow<'_, str> {
     let changes = split_parts(text).any(|part| match part {
@@ -80,8 +80,8 @@ pub fn escape_literal_among(text: &str, may_be_known: impl Fn(&str) -> bool) -> 
     }
 }
 
-/// The kubelet takes the byte after a `$` for a character of its own, which breaks one of several
-/// bytes.
+/// Whether a `$` precedes a character of several bytes. The kubelet takes the next byte for a whole
+/// character, which breaks such a character.
 fn splits_a_character(text: &str) -> bool {
     text.as_bytes()
         .windows(2)

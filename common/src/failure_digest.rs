@@ -1,13 +1,13 @@
-//! Why a run failed, in a few lines: the value that comment, check run and Deck show.
+//! Why a run failed, in a few lines: the value that comments, check runs and Deck show.
 //!
 //! ```text
-//! description, JUnit files, the end of the log, or of a failed clone ─► compose ─► Digest ─► failure.json
+//! description, JUnit files, log or clone log ─► compose ─► FailureDigest ─► failure.json
 //! ```
 //!
-//! Pure: bytes in, a small value out. Everything in it is a stranger's text, so every field is
-//! one line of plain characters and bounded, also when it is read back ([`FailureDigest::parse_stored`]). It is
-//! computed from what is stored; [`QuotingPolicy`] says how much of a run's words goes in. How a page or
-//! a comment shows it is theirs.
+//! Pure: bytes in, a small value out. All its text is a stranger's, so every field is one bounded
+//! line of plain characters, also when it is read back ([`FailureDigest::parse_stored`]). It is
+//! computed from stored files (of logs, the end); [`QuotingPolicy`] decides how much of the run's
+//! text goes in. Pages and comments decide how to show it.
 
 pub mod build_log;
 mod compose;
@@ -29,21 +29,21 @@ pub use upload_losses::{
     describe_upload_losses,
 };
 
-/// Tests that are named; all are counted.
+/// Maximum number of tests that are named; all are counted.
 pub const MAX_TESTS: usize = 20;
-/// Lines of the log.
+/// Maximum number of lines of the log.
 pub const MAX_LINES: usize = 60;
-/// What GitHub is told in four requests.
+/// Maximum number of annotations; GitHub takes them in four requests.
 pub const MAX_ANNOTATIONS: usize = 200;
-/// In characters.
+/// Maximum length in characters.
 pub const MAX_SUMMARY: usize = 150;
-/// Largest stored digest that is read, in bytes.
+/// Maximum size of a stored digest that is read, in bytes.
 pub const MAX_STORED: usize = 1 << 20;
 
-/// Where nothing tells what failed.
+/// The summary if nothing says what failed.
 const NO_FAILED_TEST_NAMED: &str = "no failed test is named";
 
-/// In bytes.
+/// Maximum lengths in bytes.
 const MAX_NAME: usize = 200;
 const MAX_MESSAGE: usize = 300;
 const MAX_LINE: usize = 300;
@@ -56,16 +56,16 @@ pub struct FailureDigest {
     pub kind: FailureKind,
     /// One line, such as `2 of 431 tests failed: TestFoo, TestBar`.
     pub summary: String,
-    /// Why there is less than one would expect.
+    /// Why the digest says less than expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<DigestNote>,
-    /// Tests that ran; 0 if nothing tells.
+    /// Number of tests that ran; 0 if unknown.
     pub total_tests: u64,
     pub failed_tests: u64,
     /// The first [`MAX_TESTS`] that failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<FailedTest>,
-    /// The container whose log the lines are of; empty where there is but one.
+    /// The container that the lines are from; empty if there is only one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
     /// In the log's order, with gaps.
@@ -75,19 +75,19 @@ pub struct FailureDigest {
     pub annotations: Vec<DigestAnnotation>,
 }
 
-/// What the digest rests on.
+/// What the digest is based on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The clone, before anything of the job ran.
+    /// The clone failed, before anything of the job ran.
     Clone,
-    /// The pod, not what ran in it: out of memory, evicted, no image, out of time.
+    /// The pod failed, not what ran in it: out of memory, evicted, no image, out of time.
     Pod,
-    /// Tests that failed.
+    /// Tests failed.
     Tests,
     /// An error in the log.
     Log,
-    /// Nothing that is known as an error.
+    /// No known error.
     #[default]
     Unknown,
 }
@@ -96,16 +96,16 @@ pub enum FailureKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DigestNote {
-    /// The job was given a Secret and the stored files are not known to be censored, so nothing of
-    /// them but names of tests is here.
+    /// The job got a Secret and the stored files are not known to be censored, so the digest
+    /// contains only names of tests.
     Uncensored,
-    /// The lines are the last of the log.
+    /// No error line is known; the lines are the last of the log.
     NoKnownError,
     NoLog,
 }
 
 impl DigestNote {
-    /// For people.
+    /// The text for people.
     #[must_use]
     pub const fn user_message(self) -> &'static str {
         match self {
@@ -132,18 +132,18 @@ pub struct FailedTest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DigestLine {
-    /// In the stored log, from 1; 0 if the log is too long to be counted.
+    /// Line number in the stored log, from 1; 0 if the log is too long to be counted.
     pub number: u64,
     pub text: String,
-    /// 0 is the best find; a smaller place shows the smaller ranks.
+    /// 0 for the best error line and its neighbours; where space is short, low ranks are shown.
     pub rank: u32,
-    /// The find itself, not a line beside it.
+    /// Whether this is an error line, not a neighbour of one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub error: bool,
 }
 
-/// A remark on a line of a file. The path is relative to the repository, as far as the log tells;
-/// whether there is such a file is for the caller to find out.
+/// A message on a line of a file. The path is relative to the repository, as far as the log shows;
+/// the caller must find out whether there is such a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DigestAnnotation {
@@ -153,7 +153,7 @@ pub struct DigestAnnotation {
     pub message: String,
 }
 
-/// GitHub's words for how bad it is.
+/// GitHub's annotation levels.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -166,14 +166,14 @@ pub enum AnnotationLevel {
 }
 
 impl FailureDigest {
-    /// Reads what is stored, within the bounds whatever is there. `None`: that is no digest.
+    /// Parses a stored digest and truncates its fields. `None` if it is no digest.
     #[must_use]
     pub fn parse_stored(stored: &[u8]) -> Option<Self> {
         let digest: Self = serde_json::from_slice(stored).ok()?;
         Some(digest.truncate_fields())
     }
 
-    /// Every field as one plain line within its bounds.
+    /// Makes every field one plain line within its bounds.
     fn truncate_fields(mut self) -> Self {
         let line = |text: &str, max| plain_text::plain_line(text.as_bytes(), max);
         self.summary =
@@ -199,8 +199,8 @@ impl FailureDigest {
         self
     }
 
-    /// The best lines that fit, in the log's order. A find comes with its neighbours or not at
-    /// all; of the end of a log, the last lines.
+    /// The best lines that fit, in the log's order. An error line comes with its neighbours or not
+    /// at all; of the end of a log, the last lines that fit.
     #[must_use]
     pub fn best_lines(&self, max_lines: usize, max_bytes: usize) -> Vec<&DigestLine> {
         let mut ranks: Vec<u32> = self.lines.iter().map(|line| line.rank).collect();
@@ -229,7 +229,7 @@ impl FailureDigest {
     }
 }
 
-/// The last lines that fit; the find is among them, or they are the log's end.
+/// The last lines of `window` that fit: of its error lines, or of all lines if it has none.
 fn last_fitting_lines<'a>(
     window: &[&'a DigestLine],
     max_lines: usize,

@@ -1,9 +1,9 @@
-//! GitHub as Prow's services use it: a client that finds its own token, and the few objects they
-//! look at.
+//! GitHub as Prow's services use it: a client that gets its own token, and the GitHub objects that
+//! they read.
 //!
-//! [`GithubClient`] is octocrab's connection and error texts under Prow's flags, with authentication
-//! and retries of our own: a token an installation, renewed without making another installation
-//! wait, and no repeated POST. Responses are not cached yet.
+//! [`GithubClient`] combines octocrab's connection and error texts with Prow's flags and with its
+//! own authentication and retries: each installation has a token, whose renewal does not make
+//! another installation wait, and a POST is not repeated. Responses are not cached yet.
 
 mod api;
 mod app;
@@ -40,7 +40,7 @@ use transport::GithubTransport;
 
 pub type GithubResult<T> = std::result::Result<T, GithubError>;
 
-/// Talks to one GitHub. Cheap to clone; clones share tokens.
+/// A client of one GitHub. Cheap to clone; clones share tokens.
 #[derive(Clone)]
 pub struct GithubClient(Arc<GithubClientInner>);
 
@@ -51,8 +51,8 @@ struct GithubClientInner {
 }
 
 impl GithubClient {
-    /// A client for the service `component` (its `User-Agent`). Reads no file yet: secrets are
-    /// read when they are needed, so that a rotated one is picked up.
+    /// A client for the service `component` (its `User-Agent`). It reads no file yet: secrets are
+    /// read when they are needed, so that a rotated secret is used.
     pub fn new(options: &GithubOptions, component: &str) -> anyhow::Result<Self> {
         let transport = GithubTransport::new(options, component)?;
         let auth = GithubAuth::new(options)?;

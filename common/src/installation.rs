@@ -1,7 +1,7 @@
-//! Which installation this is: a random id beside the `ProwJob`s, made once.
+//! The id of an installation: random, created once, stored in the namespace of the `ProwJob`s.
 //!
-//! GitHub gives one delivery id to every webhook that hears an event, so two installations
-//! would otherwise give their jobs the same names.
+//! GitHub gives one delivery id to every webhook that gets an event, so two installations would
+//! otherwise give their jobs the same names.
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -11,11 +11,11 @@ use kube::{
 };
 use uuid::Uuid;
 
-/// The `ConfigMap` that holds it.
+/// The `ConfigMap` that holds the id.
 const NAME: &str = "prow-installation";
 const KEY: &str = "id";
 
-/// The installation's id. Without one, `fresh` becomes it; in a dry run it is only used.
+/// The installation's id. Without one, `fresh` is stored; in a dry run it is only returned.
 pub async fn ensure_installation_id(
     client: Client,
     namespace: &str,
@@ -39,7 +39,7 @@ pub async fn ensure_installation_id(
     };
     match api.create(&PostParams::default(), &new).await {
         Ok(made) => parse_installation_id(&made),
-        // Somebody else was first.
+        // Another process was first.
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             parse_installation_id(&api.get(NAME).await?)
         }

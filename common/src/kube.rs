@@ -1,11 +1,11 @@
-//! The clusters: one that holds the `ProwJob`s, and those where pods run.
+//! The infrastructure cluster, which holds the `ProwJob`s, and the build clusters, which run pods.
 //!
 //! ```text
 //! kubeconfig files ─► contexts ─┐
-//! disabled_clusters ────────────┴► roster ─► attempt: make a client, ask for rights
-//!                                    │  ▲            │
-//!                                    │  └─ again ────┘
-//!                                    └► Clusters, the handle of every service
+//! disabled_clusters ────────────┴► cluster_registry ─► attempt: make a client, check permissions
+//!                                    │  ▲                 │
+//!                                    │  └──── outcome ────┘
+//!                                    └► ClusterClients, the handle of every service
 //! ```
 
 mod attempt;

@@ -1,5 +1,5 @@
-//! Files and folders that nobody but their owner may read: whatever the umask is, and also those
-//! that are there from before with wider rights.
+//! Files and folders that only their owner may read, whatever the umask is. Existing ones with
+//! wider permissions are restricted.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
@@ -10,15 +10,15 @@ use std::{
     path::Path,
 };
 
-/// Rights of a folder and of a file: all of the owner's, none of others'.
+/// Modes of a folder and of a file: all permissions for the owner, none for others.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// Of a folder such as `/tmp`, in which everybody may make files.
+/// Set on a folder such as `/tmp`, in which everybody may create files.
 const STICKY_BIT: u32 = 0o1000;
 
-/// Makes a folder for data, and those above it, and takes others' rights to it away.
+/// Creates a folder for data, and its parents, and removes other users' permissions for it.
 ///
-/// One that all users share is refused, it is no data folder.
+/// A folder that all users share is refused: it is no data folder.
 pub fn ensure_private_dir(path: &Path) -> io::Result<()> {
     create_private_dir(path)?;
     let metadata = fs::metadata(path)?;
@@ -29,7 +29,7 @@ pub fn ensure_private_dir(path: &Path) -> io::Result<()> {
     set_owner_mode(path, DIR_MODE)
 }
 
-/// Makes a folder, and those above it, for their owner alone; one that is there stays as it is.
+/// Creates a folder, and its parents, for their owner only; an existing one stays as it is.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -37,8 +37,8 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Opens a file for reading and writing, makes it if it is not there, and takes others' rights to
-/// it away.
+/// Opens a file for reading and writing, creates it if it does not exist, and removes other users'
+/// permissions for it.
 pub fn open_private_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
@@ -51,14 +51,14 @@ pub fn open_private_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes a file of a secret.
+/// Writes a file that contains a secret.
 pub fn write_private_file(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let mut file = open_private_file(path)?;
     file.set_len(0)?;
     file.write_all(content.as_ref())
 }
 
-/// Takes others' rights away from a file that is there. One that is not there is none's.
+/// Removes other users' permissions for a file, if it exists.
 pub fn restrict_file_mode(path: &Path) -> io::Result<()> {
     match set_owner_mode(path, FILE_MODE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -66,8 +66,8 @@ pub fn restrict_file_mode(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Sets the rights, unless nobody else has any. What belongs to somebody else (a volume in a pod)
-/// stays as it is: its rights are not ours to set.
+/// Sets the mode if it differs. What belongs to another user (a volume in a pod) stays as it is:
+/// its mode is not ours to set.
 fn set_owner_mode(path: &Path, mode: u32) -> io::Result<()> {
     let metadata = fs::metadata(path)?;
     let is_ours = metadata.uid() == nix::unistd::geteuid().as_raw();

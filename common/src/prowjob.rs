@@ -1,6 +1,6 @@
 //! The `ProwJob` object: what is stored in Kubernetes, under Prow's JSON names.
 //!
-//! `config` makes a spec, `new_prowjob` makes the object, plank moves its status on. No I/O.
+//! `config` makes the spec, [`new_prowjob`] makes the object, plank writes its status. No I/O here.
 
 mod crd;
 mod decoration;

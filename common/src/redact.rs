@@ -1,7 +1,7 @@
-//! Addresses without the credentials that stand in them.
+//! URLs without their credentials.
 
-/// The text with `user:password@` of every URL left out, and a user alone where it can be a token:
-/// to SSH it is a name like `git`.
+/// The text without the `user:password@` of its URLs. A user alone, which may be a token, is
+/// removed as well, but not for SSH, where it is a name like `git`.
 #[must_use]
 pub fn strip_url_credentials(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -16,13 +16,13 @@ pub fn strip_url_credentials(text: &str) -> String {
     shown
 }
 
-/// How many bytes behind `://` are credentials, with their `@`.
+/// How many bytes after `://` are credentials, including `@`.
 fn measure_credentials(is_ssh: bool, after: &str) -> usize {
     let ends_word = |c: char| c == '\'' || c == '"' || c.is_whitespace();
     let word = &after[..after.find(ends_word).unwrap_or(after.len())];
     let authority = &word[..word.find('/').unwrap_or(word.len())];
     let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
-    // A password with a slash that is not escaped, as somebody pasted it.
+    // A password may contain an unescaped slash, if somebody pasted it.
     let is_cut = !authority.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit());
     let before_at = match authority.rfind('@') {
         None if is_cut => word.rfind('@'),

@@ -1,5 +1,5 @@
-//! Names of organisations and repositories as GitHub compares them: without regard to case. What
-//! a configuration says of `acme` holds for `Acme`, whichever of the two an event says.
+//! Compares names of organisations and repositories as GitHub does: without regard to case.
+//! Configuration for `acme` applies to `Acme`, whichever of the two an event has.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ pub fn is_same_name(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-/// Whether an entry, `org/repo` or `org`, is for the repository.
+/// Whether an entry, `org/repo` or `org`, applies to the repository.
 #[must_use]
 pub fn covers_repo(entry: &str, org: &str, repo: &str) -> bool {
     match entry.split_once('/') {
@@ -20,8 +20,8 @@ pub fn covers_repo(entry: &str, org: &str, repo: &str) -> bool {
     }
 }
 
-/// The entry of a map keyed by such names: the one that is spelt alike, else the first that is
-/// the same.
+/// The entry of a map keyed by such names: the one with the same spelling, else the first with the
+/// same name.
 pub fn find_by_name<'a, T>(map: &'a BTreeMap<String, T>, name: &str) -> Option<&'a T> {
     map.get(name).or_else(|| {
         let mut entries = map.iter();
@@ -30,8 +30,8 @@ pub fn find_by_name<'a, T>(map: &'a BTreeMap<String, T>, name: &str) -> Option<&
     })
 }
 
-/// The most particular entry of a map keyed by `org/repo`, `org` or `*`. A wider one does not
-/// count where there is a narrower one.
+/// The most specific entry of a map keyed by `org/repo`, `org` or `*`. Less specific entries do not
+/// count then.
 pub fn find_most_specific<'a, T>(
     map: &'a BTreeMap<String, T>,
     org: &str,

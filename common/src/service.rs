@@ -1,5 +1,5 @@
-//! What every service does alike: flags in Go's spelling, JSON logs, metrics, health, leases, a
-//! graceful end. What a service is for is not here.
+//! What all services have in common: flags in Go's spelling, JSON logs, metrics, health, leases,
+//! graceful shutdown. No service's own work is here.
 
 mod configuration;
 pub mod flags;
@@ -17,10 +17,10 @@ pub use instrumentation::{
 };
 pub use serve::{ServeOptions, serve_http};
 
-/// Installs the one crypto provider of the process. Called first in every process and in tests
-/// that use TLS; a second call changes nothing.
+/// Installs the crypto provider of the process. Every process calls it first, and so do tests that
+/// use TLS; a second call changes nothing.
 pub fn install_crypto() {
-    // An error says that a provider is already installed, which is what is wanted.
+    // An error means that a provider is already installed, which is fine.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 

@@ -1,8 +1,8 @@
-//! Logs and artifacts in a bucket: one API over clouds, a folder, and Deck's own storage.
+//! Logs and artifacts in a bucket: one API for clouds, a folder, and Deck's own storage.
 //!
-//! A [`ObjectStorage`] is opened from the URL of a bucket and moves bytes by key. [`paths`] says which
-//! key holds what, [`token`] who may write it through Deck. Not a cache and not a file system:
-//! no rename, no append, no directories of their own.
+//! An [`ObjectStorage`] is opened from a bucket's URL and reads and writes bytes by key. [`paths`]
+//! says which key holds what, [`token`] who may write it through Deck. It is neither a cache nor a
+//! file system: no rename, no append, no directories.
 
 mod bucket;
 mod cloud;
@@ -35,7 +35,7 @@ pub use object::{
 };
 pub use page::{ListingPage, PAGE_NAMES};
 
-/// What a caller can react to.
+/// The errors that a caller can react to.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// There is no such object.
@@ -44,23 +44,23 @@ pub enum StorageError {
     /// The credentials or the token do not allow this.
     #[error("not allowed: {0}")]
     Forbidden(String),
-    /// The key is no good in any bucket; trying again is of no use.
+    /// The key is invalid in every bucket; trying again is of no use.
     #[error("{0:?} is no object name: {1}")]
     InvalidKey(String, &'static str),
-    /// The URL or the credentials of the bucket are no good.
+    /// The bucket's URL or credentials are invalid.
     #[error("cannot open bucket {0:?}: {1}")]
     InvalidBucket(String, String),
-    /// This kind of bucket cannot do that.
+    /// This kind of bucket does not support the call.
     #[error("{0} is not supported by {1}")]
     Unsupported(&'static str, StorageProvider),
-    /// The service's final word on this request, such as a limit that it would exceed; trying
-    /// again is of no use.
+    /// The service refuses this request for good, for example because it would exceed a limit;
+    /// trying again is of no use.
     #[error("{0} was refused: {1}")]
     Refused(String, String),
-    /// The disk of the storage has no room; trying again helps once somebody makes some.
+    /// The storage's disk is full; trying again helps once there is room.
     #[error("{0} could not be stored: the storage's disk is full")]
     Full(String),
-    /// Anything else: the network, the disk, the service; with every cause.
+    /// Any other error of the network, the disk or the service, with all its causes.
     #[error("storage: {0}")]
     Other(String),
 }
@@ -71,14 +71,14 @@ impl StorageError {
         Self::Other(format_error_chain(error.as_ref()))
     }
 
-    /// Whether the same call may go well later.
+    /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Other(_) | Self::Full(_))
     }
 }
 
-/// A bucket (or a folder of one) that was opened. Cheap to clone.
+/// An open bucket, or a folder of one. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ObjectStorage {
     bucket: Bucket,
@@ -94,13 +94,13 @@ enum StorageBackend {
 }
 
 impl ObjectStorage {
-    /// Opens `gs://b`, `s3://b`, `az://c`, `file:///dir`, `b` (which is `gs://b`), each with an
+    /// Opens `gs://b`, `s3://b`, `az://c`, `file:///dir`, `b` (which means `gs://b`), each with an
     /// optional path, or Deck's storage at `http(s)://host[:port]/storage`.
     ///
-    /// `gs://` is the server that `STORAGE_EMULATOR_HOST` names, if it names one; without
-    /// credentials what is public is read.
+    /// `gs://` is the server that `STORAGE_EMULATOR_HOST` names, if it is set. Without credentials,
+    /// only public objects can be read.
     ///
-    /// Does not talk to the network, and makes no folder: the first write does.
+    /// It sends no request and creates no folder: the first write does.
     pub fn open_bucket(url: &str, credentials: &StorageCredentials) -> Result<Self, StorageError> {
         let bucket = Bucket::parse_url(url)?;
         let backend = match bucket.provider() {
@@ -123,7 +123,7 @@ impl ObjectStorage {
         Ok(Self { bucket, backend })
     }
 
-    /// The same place with another token for Deck's storage; other kinds have none.
+    /// The same bucket with another token for Deck's storage; other kinds ignore it.
     #[must_use]
     pub fn with_token(&self, token: SecretString) -> Self {
         let backend = match &self.backend {
@@ -136,13 +136,13 @@ impl ObjectStorage {
         }
     }
 
-    /// Where this is.
+    /// The bucket that this was opened from.
     #[must_use]
     pub fn bucket(&self) -> &Bucket {
         &self.bucket
     }
 
-    /// Writes an object, replacing what was there; readers see the old or the new one.
+    /// Writes an object and replaces an existing one. Readers see the old or the new object.
     pub async fn put_object(
         &self,
         key: &str,
@@ -159,7 +159,7 @@ impl ObjectStorage {
         }
     }
 
-    /// Writes a small object unless there is one; `false` says that there was.
+    /// Writes a small object unless it exists; `false` means that it does.
     pub async fn put_if_absent(
         &self,
         key: &str,
@@ -176,8 +176,8 @@ impl ObjectStorage {
         }
     }
 
-    /// Writes a small object in place of one of that version; `false` says that somebody was
-    /// faster. Where the bucket cannot tell, it is written.
+    /// Replaces that version by a small object; `false` means that another writer was faster. A
+    /// bucket that cannot compare versions is always written.
     pub async fn put_if_unchanged(
         &self,
         key: &str,
@@ -200,7 +200,7 @@ impl ObjectStorage {
         self.read_object(key, ReadRange::All).await
     }
 
-    /// Some bytes; less or none where the object ends before.
+    /// A range of bytes; fewer or none if the object ends before.
     pub async fn get_range(
         &self,
         key: &str,
@@ -214,7 +214,7 @@ impl ObjectStorage {
         self.read_object(key, ReadRange::Tail(length)).await
     }
 
-    /// Size and attributes, without the bytes.
+    /// The size and the attributes, without the bytes.
     pub async fn head_object(&self, key: &str) -> Result<BucketObject, StorageError> {
         self.read_object(key, ReadRange::Bounded(0..0)).await
     }
@@ -229,9 +229,9 @@ impl ObjectStorage {
         }
     }
 
-    /// Removes an object; that there is none is no error.
+    /// Removes an object. A missing object is no error.
     ///
-    /// Deck's storage lets a token remove nothing but pieces of a live log: see [`live`].
+    /// In Deck's storage, a token can remove only the pieces of a live log: see [`live`].
     pub async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
         key::validate_key(key)?;
         let deleted = match &self.backend {
@@ -246,10 +246,10 @@ impl ObjectStorage {
         }
     }
 
-    /// What lies in the folder `prefix` (the bucket's root if empty): everything below it, or
-    /// with `delimiter` its own objects and, as [`ObjectListing::prefixes`], its folders.
+    /// Lists the folder `prefix` (the bucket's root if empty): everything below it, or with
+    /// `delimiter` its own objects and, as [`ObjectListing::prefixes`], its folders.
     ///
-    /// Deck's storage lists to who has a token, and only what the token allows.
+    /// Deck's storage lists only with a token, and only what the token allows.
     pub async fn list_objects(
         &self,
         prefix: &str,
@@ -268,7 +268,7 @@ impl ObjectStorage {
     }
 }
 
-/// Which part of an object is asked for.
+/// The requested part of an object.
 #[derive(Debug, Clone)]
 enum ReadRange {
     All,
@@ -277,7 +277,7 @@ enum ReadRange {
 }
 
 impl ReadRange {
-    /// The bytes this means in an object of that size.
+    /// The range of bytes in an object of that size.
     fn clamp_to_size(&self, size: u64) -> Range<u64> {
         match self {
             Self::All => 0..size,

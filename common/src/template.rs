@@ -1,10 +1,10 @@
 //! Go's `text/template`, as configuration files use it: over a `ProwJob`, or over plain data.
 //!
-//! The `gotmpl` crate parses and runs templates. It knows values but no Go structs, so this module
-//! adds what a struct is: its fields have Go's names ([`values`]), an unknown one is an error, and
-//! so is one of a nil pointer ([`rewrite_templates`]). It also sees that blocks close ([`blocks`]). Templates are written by operators; what strangers
-//! write is only ever data. All the same none can hang: text, values, output, loops and nesting
-//! have limits.
+//! The `gotmpl` crate parses and runs templates. It has values but no Go structs, so this module
+//! adds them: fields have Go's names ([`values`]), and an unknown field is an error, as is a field
+//! of a nil pointer ([`rewrite`]). It also checks that blocks close ([`blocks`]). Operators write
+//! templates; what strangers write is only ever data. Even so no template can hang: text, values,
+//! output, loops and nesting have limits.
 //!
 //! Not here: which template is used when, and `html/template`.
 
@@ -21,15 +21,15 @@ mod rewrite;
 mod samples;
 mod values;
 
-/// Longest template, in bytes.
+/// Maximum size of a template, in bytes.
 const MAX_TEXT: usize = 32 << 10;
-/// Longest text that a function may return, in bytes.
+/// Maximum size of the text that a function may return, in bytes.
 const MAX_VALUE: usize = 16 << 10;
-/// Longest rendered text, in bytes. GitHub takes 65,536 characters of a comment.
+/// Maximum size of the rendered text, in bytes. GitHub takes 65,536 characters in a comment.
 const MAX_OUTPUT: usize = 256 << 10;
-/// Turns of all `range` loops of one rendering together.
+/// Maximum number of iterations of all `range` loops of one rendering together.
 const MAX_TURNS: u64 = 4_000;
-/// The name of the outermost template; no `define` can take it.
+/// The name of the outermost template; no `define` can use it.
 const MAIN_TEMPLATE: &str = "\0";
 
 /// A parsed template. Cheap to clone.
@@ -41,9 +41,9 @@ pub struct GoTemplate {
 /// Why a template is refused, or cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoTemplateError {
-    /// From 1 in the template's own text; 0 if only the whole is known to fail.
+    /// From 1 in the template's own text; 0 if no position is known.
     pub line: usize,
-    /// From 1, in characters; 0 where the line is.
+    /// From 1, in characters; 0 if the line is.
     pub column: usize,
     pub message: String,
 }
@@ -64,13 +64,13 @@ impl fmt::Display for GoTemplateError {
 }
 
 impl GoTemplate {
-    /// Reads a template; the error tells the place in `text`.
+    /// Parses a template; an error has its position in `text`.
     pub fn parse_template(text: &str) -> Result<Self, GoTemplateError> {
         Self::parse_with_functions(text, &[])
     }
 
-    /// As [`GoTemplate::parse_template`], of a template that also calls functions which are not here: it can
-    /// be read, and not be rendered.
+    /// As [`GoTemplate::parse_template`], for a template that also calls functions that do not
+    /// exist here: it can be parsed, but not rendered.
     pub fn parse_with_functions(text: &str, also: &[&str]) -> Result<Self, GoTemplateError> {
         if text.len() > MAX_TEXT {
             return Err(GoTemplateError {
@@ -96,8 +96,8 @@ impl GoTemplate {
         })
     }
 
-    /// Reads a template over a `ProwJob` and tries it on one of each type, so that a misspelt
-    /// field is found where the template is written.
+    /// Parses a template over a `ProwJob` and renders it for one of each type, so that a misspelt
+    /// field is found at once.
     pub fn parse_for_jobs(text: &str) -> Result<Self, GoTemplateError> {
         let template = Self::parse_template(text)?;
         for job in samples::sample_jobs() {
@@ -106,13 +106,13 @@ impl GoTemplate {
         Ok(template)
     }
 
-    /// The text for a job. Its fields have their Go names, `.Spec.Refs.Org` or `.Name`.
+    /// Renders the template for a job. Fields have their Go names, `.Spec.Refs.Org` or `.Name`.
     pub fn render_job(&self, job: &ProwJob) -> Result<String, GoTemplateError> {
         self.execute_template(&values::job_value(job))
     }
 
-    /// The same with each of the job's texts as `write` gives it: of a field's JSON name and the
-    /// text, for a sink in which a stranger's text could be more than text.
+    /// As [`GoTemplate::render_job`], with each of the job's texts replaced by `write` of its
+    /// field's JSON name and the text: for a sink in which text could be more than text.
     pub fn render_job_as(
         &self,
         job: &ProwJob,
@@ -121,7 +121,7 @@ impl GoTemplate {
         self.execute_template(&values::escaped_job_value(job, &write))
     }
 
-    /// The text for plain data, whose objects are structs: `data` serializes to Go's field names.
+    /// Renders the template for plain data; objects are structs, keys are Go's field names.
     pub fn render_data(&self, data: &impl Serialize) -> Result<String, GoTemplateError> {
         let data = serde_json::to_value(data)
             .map_err(|error| GoTemplateError::from_message(error.to_string()))?;
@@ -158,7 +158,7 @@ impl GoTemplateError {
         }
     }
 
-    /// A parse error always has a place.
+    /// A parse error always has a position.
     fn with_known_place(self) -> Self {
         Self {
             line: self.line.max(1),
@@ -196,7 +196,7 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (line, last.chars().count() + 1)
 }
 
-/// What is rendered so far, up to [`MAX_OUTPUT`].
+/// The output so far, up to [`MAX_OUTPUT`].
 #[derive(Default)]
 struct BoundedOutput {
     text: String,

@@ -1,17 +1,18 @@
-//! What strangers wrote, as it may stand in a sink of ours: one function per sink.
+//! Escapes strangers' text for the place where it is shown, the sink: one function per sink.
 //!
 //! | sink | function |
 //! |---|---|
-//! | comments, check runs | [`escape_code_span`], [`escape_code_cell`] within a table's row, [`escape_code_block`] for lines |
-//! | the same, where code will not do: an operator's template, a name that Prow reads back | [`escape_markdown`] |
+//! | comments, check runs | [`escape_code_span`], or [`escape_code_block`] for lines |
+//! | the same, within a table's row | [`escape_code_cell`] |
+//! | the same, not as code: an operator's template, names Prow reads back | [`escape_markdown`] |
 //! | HTML within Markdown | [`escape_html`] |
 //! | the target of a Markdown link | [`escape_link_target`] |
-//! | whom a comment is for | [`sanitize_login`] |
+//! | the login that a comment mentions | [`sanitize_login`] |
 //! | Slack | [`escape_slack`] |
 //! | titles, descriptions: shown as they are, on one line | [`escape_plain`] |
-//! | terminals | [`escape_terminal`], [`escape_terminal_lines`]; [`escape_json`] for a log of JSON |
+//! | terminals | [`escape_terminal`], [`escape_terminal_lines`]; [`escape_json`] for JSON logs |
 //!
-//! What comes out notifies nobody, links to nothing, ends nothing around it and hides nothing. Every
+//! The result notifies nobody, links to nothing, ends nothing around it and hides nothing. Every
 //! function takes a limit in characters of the text; `…` stands for what was cut. One character
 //! becomes at most [`MAX_GROWTH`] bytes.
 
@@ -29,7 +30,7 @@ pub use markdown::{
 pub use slack::escape_slack;
 pub use terminal::{escape_json, escape_terminal, escape_terminal_lines};
 
-/// Bytes that one character of a text can become, `\u{e0fff}` as an entity.
+/// Maximum number of bytes that one character becomes: `\u{e0fff}` as an entity.
 pub const MAX_GROWTH: usize = 14;
 
 #[cfg(test)]

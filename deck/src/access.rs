@@ -1,40 +1,40 @@
-//! May this viewer see this job? The one answer, asked by every route.
+//! Decides whether a viewer may see a job. Every route uses this decision.
 //!
-//! Prow's rules for hidden jobs and tenants, applied to every read and not to lists alone.
+//! It applies Prow's rules for hidden jobs and tenants to every read, not only to lists.
 
 use std::collections::BTreeSet;
 
 use crate::index::IndexedJob;
 use crate::visibility::HiddenRepos;
 
-/// Written by Prow's configuration into every job that names no tenant.
+/// The tenant that Prow's configuration writes into every job that names none.
 const DEFAULT_TENANT: &str = "GlobalDefaultID";
 
-/// Which jobs a Deck shows. There is no login yet, so everyone who reaches it is this viewer.
+/// Which jobs a Deck shows. There is no login yet, so everybody who reaches it is this viewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Viewer {
-    /// Jobs that are not hidden.
+    /// Jobs that are not hidden and belong to no tenant.
     #[default]
     Public,
-    /// `--show-hidden`
+    /// `--show-hidden`: hidden jobs as well.
     Everything,
-    /// `--hidden-only`
+    /// `--hidden-only`: only hidden jobs.
     HiddenOnly,
-    /// `--tenant-id`: these tenants' jobs, hidden or not.
+    /// `--tenant-id`: only the jobs of these tenants, hidden or not.
     Tenants(BTreeSet<String>),
 }
 
-/// What is asked about: a job, or what storage tells of one that is gone.
+/// What the decision needs to know of a job, or of a stored run whose `ProwJob` is gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessSubject<'a> {
     pub(crate) hidden: bool,
     pub(crate) tenant: &'a str,
-    /// `org/repo` of every reference.
+    /// `org/repo` of each of the job's refs.
     pub(crate) repos: &'a [std::sync::Arc<str>],
 }
 
 impl IndexedJob {
-    /// Whether it says of itself that it is not for everybody.
+    /// Whether the job's own fields (`hidden`, tenant) hide it from the public.
     pub(crate) fn is_hidden(&self) -> bool {
         !Viewer::Public.may_view_job(self.hidden, &[&self.tenant])
     }
@@ -49,7 +49,7 @@ impl IndexedJob {
 }
 
 impl Viewer {
-    /// Prow's rules, for what is hidden or not and belongs to these tenants.
+    /// Prow's rules for jobs that are `hidden` or not and belong to these `tenants`.
     pub(crate) fn may_view_job(&self, hidden: bool, tenants: &[&str]) -> bool {
         let no_tenant = tenants
             .iter()
@@ -65,7 +65,7 @@ impl Viewer {
     }
 }
 
-/// `hidden_repos` is Deck's list of `org/repo` and `org`.
+/// Decides by the job's own fields and `deck.hidden_repos`, Deck's list of `org/repo` and `org`.
 pub(crate) fn may_view(
     viewer: &Viewer,
     hidden_repos: &HiddenRepos,

@@ -1,8 +1,8 @@
-//! A log's bytes to HTML lines, as a terminal would show them: colours stay, everything is escaped.
+//! Renders the bytes of a log as lines of HTML: colours are kept, everything is escaped.
 //!
-//! The walker goes byte by byte and keeps its state between calls, so the result does not depend
-//! on where a stream was cut. It never holds more than one line, and a line is bounded. It is no
-//! terminal emulator: what moves between lines is left out.
+//! The renderer goes byte by byte and keeps its state between calls, so the result does not depend
+//! on where a stream is split. It holds at most one line, and a line is bounded. It is no terminal
+//! emulator: sequences that move the cursor between lines are left out.
 
 mod line;
 pub(crate) mod palette;
@@ -13,7 +13,7 @@ use line::LineBuffer;
 use style::TextStyle;
 use utf8::{Utf8Decoder, Utf8Step};
 
-/// Longest escape sequence whose parameters are read; a longer one is skipped.
+/// Longest parameters of a control sequence, in bytes; a sequence with longer ones is skipped.
 const MAX_PARAMETERS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum EscapeState {
     Ground,
     /// After `ESC`.
     Escape,
-    /// `ESC` and intermediate bytes: the next final byte ends it.
+    /// `ESC` and intermediate bytes: the next final byte ends the sequence.
     EscapeIntermediate,
     /// `ESC [` up to its final byte.
     Control,
@@ -40,12 +40,12 @@ pub(crate) struct AnsiRenderer {
     style: TextStyle,
     line: LineBuffer,
     utf8: Utf8Decoder,
-    /// Something was written since the last line end.
+    /// Whether something was written since the last line end.
     dirty: bool,
 }
 
 impl AnsiRenderer {
-    /// The first line out is numbered `first_line`.
+    /// The first line is numbered `first_line`.
     pub(crate) fn starting_at(first_line: u64) -> Self {
         Self {
             next_line: first_line,
@@ -58,14 +58,14 @@ impl AnsiRenderer {
         }
     }
 
-    /// Reads on; `sink` gets each finished line's number and HTML.
+    /// Renders further bytes. `sink` gets the number and the HTML of each finished line.
     pub(crate) fn render_bytes(&mut self, bytes: &[u8], sink: &mut impl FnMut(u64, &str)) {
         for &byte in bytes {
             self.process_byte(byte, sink);
         }
     }
 
-    /// The log is over: what stands in an unfinished last line goes out as well.
+    /// Ends the log. An unfinished last line goes to `sink` as well.
     pub(crate) fn finish_log(mut self, sink: &mut impl FnMut(u64, &str)) {
         self.flush_utf8();
         if self.dirty {
@@ -74,7 +74,7 @@ impl AnsiRenderer {
     }
 
     fn process_byte(&mut self, byte: u8, sink: &mut impl FnMut(u64, &str)) {
-        // A line end always ends the line: a sequence that was cut off must not eat the next one.
+        // A line end ends the line in any state: a truncated sequence must not take the next one.
         if byte == b'\n' {
             self.flush_utf8();
             self.state = EscapeState::Ground;
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(lines_of(&[b"abc\x1b[1K\rx\x1b[3G\x1b[1Ky\n"]), ["  y"]);
     }
 
-    /// Bytes that mean something to the walker, much more often than chance would have it.
+    /// Bytes in which escape sequences are much more frequent than by chance.
     fn log() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             any::<u8>().prop_map(|byte| vec![byte]),
@@ -383,7 +383,7 @@ mod tests {
         }
     }
 
-    /// Takes away the tags this module writes, and nothing else.
+    /// Removes the tags that this module writes, and nothing else.
     fn strip_tags(line: &str) -> String {
         let mut out = String::new();
         let mut rest = line;

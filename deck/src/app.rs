@@ -1,4 +1,4 @@
-//! What every request works with.
+//! The state that all request handlers share.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::settings::{CurrentSettings, DeckSettings};
 use crate::upload::Uploads;
 use crate::view::{ConfigBanner, DeckLayout};
 
-/// Endless answers (events, followed logs) at once, all viewers together.
+/// Maximum number of open streams (events, followed logs), of all viewers together.
 const MAX_STREAMS: usize = 1000;
 
 pub(crate) struct DeckState {
@@ -27,17 +27,17 @@ pub(crate) struct DeckState {
     pub(crate) clusters: ClusterClients,
     pub(crate) buckets: BucketCache,
     pub(crate) uploads: Option<Uploads>,
-    /// Who looks for more of the logs that are followed.
+    /// Watchers that poll storage for new pieces of followed logs.
     pub(crate) lookouts: PieceWatchers,
-    /// Large logs that were read to their end.
+    /// Results of reading large stored logs to their end.
     pub(crate) scans: ScanCache,
     pub(crate) runners: EmbeddedClusters,
     pub(crate) assets: Assets,
     pub(crate) metrics: DeckMetrics,
     pub(crate) shutdown: CancellationToken,
-    /// One permit for each endless answer.
+    /// One permit for each open stream.
     pub(crate) streams: Arc<Semaphore>,
-    /// Tells this process's revisions from an earlier one's.
+    /// Distinguishes this process's revisions from those of an earlier one.
     pub(crate) boot: String,
     pub(crate) present: Arc<CurrentSettings>,
     pub(crate) load_status: watch::Receiver<LoadStatus>,
@@ -49,7 +49,7 @@ impl DeckState {
         Arc::new(Semaphore::new(MAX_STREAMS))
     }
 
-    /// What is around every page.
+    /// The layout around every page.
     pub(crate) fn page_layout(&self) -> DeckLayout {
         DeckLayout {
             version: self.assets.version.clone(),
@@ -61,7 +61,7 @@ impl DeckState {
         self.present.get()
     }
 
-    /// The question of [`may_view`], with everything but the job filled in.
+    /// [`may_view`] for this Deck's viewer and hidden repositories.
     pub(crate) fn may_view(&self, job: &IndexedJob) -> bool {
         self.may_view_subject(&job.access_subject())
     }
@@ -70,13 +70,13 @@ impl DeckState {
         may_view(&self.viewer, &self.current_settings().hidden_repos, subject)
     }
 
-    /// The same for a whole listing: the settings are taken once.
+    /// The same for a whole listing: the settings are read once.
     pub(crate) fn view_filter(&self) -> impl Fn(&IndexedJob) -> bool {
         let settings = self.current_settings();
         move |job| may_view(&self.viewer, &settings.hidden_repos, &job.access_subject())
     }
 
-    /// A run that may be seen, by build id or by its `ProwJob`'s name.
+    /// The run with this build id or `ProwJob` name, if the viewer may see it.
     pub(crate) fn find_run(&self, job: &str, id: &str) -> Option<Arc<IndexedJob>> {
         let named = || {
             self.index
@@ -89,8 +89,8 @@ impl DeckState {
             .filter(|run| self.may_view(run))
     }
 
-    /// The folder of the run's logs and artifacts. `None`: it is not decorated, not yet claimed, or
-    /// its bucket may not be opened.
+    /// The folder of the run's logs and artifacts. `None`: the job is not decorated, the run has no
+    /// build id yet, or its bucket may not be opened.
     pub(crate) fn locate_run_folder(
         &self,
         job: &IndexedJob,

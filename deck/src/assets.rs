@@ -1,4 +1,4 @@
-//! Style sheets and scripts, inside the binary, named with a hash so that browsers may keep them.
+//! Style sheets and scripts in the binary. Their URLs contain a hash, so browsers may keep them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::ansi::palette;
 pub(crate) struct Asset {
     pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,
-    /// Of the content.
+    /// Hash of the content.
     pub(crate) etag: String,
 }
 
@@ -29,7 +29,7 @@ impl Asset {
 #[derive(Debug)]
 pub(crate) struct Assets {
     files: BTreeMap<&'static str, Asset>,
-    /// Of all files together: `?v=` in pages.
+    /// Hash of all files together: `?v=` in pages.
     pub(crate) version: String,
 }
 

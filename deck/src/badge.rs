@@ -1,8 +1,8 @@
-//! `/badge.svg`: the newest runs of some jobs in one small picture, as Prow draws it.
+//! `/badge.svg`: the newest runs of some jobs in one small picture, as in Prow.
 
 use common::prowjob::ProwJobState;
 
-/// Names in a failing badge before it says "...".
+/// Names that a failing badge lists before it says "...".
 const MAX_NAMES: usize = 3;
 
 /// `newest` is the newest run of each job, by name.
@@ -25,7 +25,7 @@ pub(crate) fn render_badge(newest: &[(&str, ProwJobState)]) -> String {
     render_svg("build", &status, color)
 }
 
-/// Widths are estimated, as Prow does: 13 and 6 a character.
+/// Widths are estimated as in Prow: 13, and 6 per character.
 fn render_svg(subject: &str, status: &str, color: &str) -> String {
     let width = |text: &str| 13 + 6 * text.chars().count();
     let (left, right) = (width(subject), width(status));

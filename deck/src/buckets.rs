@@ -1,7 +1,7 @@
-//! The way into the bucket that a path of Deck's or a job is about.
+//! Opens the bucket that a path of Deck or a job names.
 //!
-//! Only buckets that the configuration allows are opened: Deck's credentials are not for whoever
-//! can type a URL or write a `ProwJob`.
+//! Only buckets that the configuration allows are opened. Otherwise anybody who types a URL or
+//! writes a `ProwJob` could use Deck's credentials.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,14 @@ use common::storage::{
     Bucket, ObjectStorage, StorageCredentials, StorageError, StorageProvider, validate_key,
 };
 
-/// Deck's own storage in its paths.
+/// Prefix of Deck's own storage in its paths.
 const STORAGE_PREFIX: &str = "storage";
-/// Buckets that are kept open. Where every bucket may be looked into, anybody can name new ones.
+/// Buckets that are kept open. Where every bucket is allowed, anybody can name new ones.
 const MAX_OPENED: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct BucketCache {
-    /// What `/storage` serves.
+    /// Deck's own storage, which `/storage` serves.
     own: Option<ObjectStorage>,
     credentials: StorageCredentials,
     opened: Mutex<HashMap<String, ObjectStorage>>,
@@ -46,7 +46,7 @@ impl BucketCache {
         self.own.as_ref()
     }
 
-    /// What `<provider>/<bucket…>/<key>` names, if its bucket is Deck's own or an allowed one.
+    /// Resolves `<provider>/<bucket…>/<key>`, if the bucket is Deck's own or an allowed one.
     pub(crate) fn resolve_storage_path(
         &self,
         path: &str,
@@ -73,7 +73,7 @@ impl BucketCache {
         }))
     }
 
-    /// The storage of a bucket that is allowed; Deck's own is not asked over the network.
+    /// Opens an allowed bucket. Deck's own storage is opened directly, not over the network.
     pub(crate) fn open_bucket(&self, bucket: &Bucket) -> Result<ObjectStorage, StorageError> {
         if let (StorageProvider::Storage, Some(own)) = (bucket.provider(), &self.own) {
             return Ok(own.clone());

@@ -1,4 +1,4 @@
-//! Which part of an object a GET asks for.
+//! The part of an object that a `GET` asks for.
 
 use std::ops::Range;
 
@@ -6,12 +6,12 @@ use std::ops::Range;
 pub(crate) enum ByteRange {
     All,
     Part(Range<u64>),
-    /// The object ends before.
+    /// The range contains no byte of the object.
     Unsatisfiable,
 }
 
-/// Reads `Range: bytes=…`. Several parts at once and what is malformed mean all of it, as HTTP
-/// allows a server to do.
+/// Parses `Range: bytes=…`. Several ranges at once and a malformed header mean the whole object, as
+/// HTTP allows.
 pub(crate) fn parse_range(header: Option<&str>, size: u64) -> ByteRange {
     let spec = header
         .and_then(|header| header.strip_prefix("bytes="))

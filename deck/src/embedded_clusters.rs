@@ -1,20 +1,20 @@
-//! Whether a build cluster is Prow's embedded one: its pods are processes of its own machine, and
-//! their images are not used. Its API says so to everybody.
+//! Whether a build cluster is Prow's embedded one, whose pods are processes of its own machine and
+//! do not use their images. The version of its API, which everybody may read, says so.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use common::kube::ClusterClients;
 
-/// How the version of the embedded API ends.
+/// Suffix of the version of the embedded API.
 const EMBEDDED_SUFFIX: &str = "+embedded";
 
-/// What was found out of each cluster.
+/// By cluster name: whether the cluster is embedded, as far as known.
 #[derive(Debug, Default)]
 pub(crate) struct EmbeddedClusters(Mutex<HashMap<String, bool>>);
 
 impl EmbeddedClusters {
-    /// A cluster that does not answer is not said to be.
+    /// Whether the cluster is embedded; `false` if it does not answer.
     pub(crate) async fn is_embedded(&self, clusters: &ClusterClients, cluster: &str) -> bool {
         let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(is_embedded) = known().get(cluster) {

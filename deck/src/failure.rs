@@ -1,4 +1,4 @@
-//! Why a run failed, as crier found out: `failure.json` as a part of the run's page.
+//! The section of a run's page that says why the run failed, from crier's `failure.json`.
 
 use askama::Template;
 use common::failure_digest::{DigestLine, DigestNote, FailedTest, FailureDigest, MAX_STORED};
@@ -7,7 +7,7 @@ use common::storage::{StorageError, paths};
 use crate::buckets::StorageLocation;
 use crate::view::{WIDE_LINE_NUMBER, encode_query};
 
-/// What the page shows of the log's lines; the log itself is below.
+/// Lines and bytes of the log in this section; the whole log is further down on the page.
 const MAX_LINES: usize = 20;
 const MAX_BYTES: usize = 4096;
 
@@ -17,23 +17,23 @@ pub(crate) struct FailureSection {
     summary: String,
     note: &'static str,
     tests: Vec<FailedTest>,
-    /// Failed tests that are not named.
+    /// Number of failed tests that are not named.
     more: u64,
     lines: Vec<ShownLine>,
-    /// Their numbers have more than five digits.
+    /// Whether line numbers have more than five digits.
     wide: bool,
 }
 
 #[derive(Debug)]
 struct ShownLine {
     line: DigestLine,
-    /// Where the log's page has it; empty if it has no number.
+    /// Link to the line in the page's log; empty if the line has no number.
     href: String,
-    /// Lines before it are left out.
+    /// Whether lines before this one are left out.
     after_gap: bool,
 }
 
-/// The stored digest; `None` if there is none, or no such thing.
+/// Reads the stored digest; `None` if there is none, or if the file is no digest.
 pub(crate) async fn read_digest(
     place: &StorageLocation,
 ) -> Result<Option<FailureDigest>, StorageError> {

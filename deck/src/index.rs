@@ -1,8 +1,8 @@
-//! Every `ProwJob` in memory, cut down to what is shown, sorted and findable.
+//! Every `ProwJob` in memory, reduced to what is shown, sorted and indexed.
 //!
-//! watch → [`JobIndex::put_job`]/[`JobIndex::remove_job`] → pages and [`JobChange`]s. Nothing is copied or sorted
-//! for a request: sets in display order are kept for each value one can filter by. Whether a job
-//! may be seen is not decided here: every reader brings a predicate.
+//! watch → [`JobIndex::put_job`]/[`JobIndex::remove_job`] → pages and [`JobChange`]s. Requests copy
+//! and sort nothing: sets in display order are kept for each value of a filter. The index does not
+//! decide whether a job may be seen: every reader passes a predicate.
 
 mod convert;
 mod filter;
@@ -27,38 +27,38 @@ pub use pattern::JobPattern;
 pub use prowjob_json::OmitFields;
 pub(crate) use watch::watch_prowjobs;
 
-/// Changes kept for a reader that was away for a moment.
+/// Changes that are kept for readers that were away for a moment.
 const REMEMBERED_CHANGES: usize = 2048;
 
-/// One job came, changed or went.
+/// A job was added, changed or removed.
 #[derive(Clone, Debug)]
 pub struct JobChange {
-    /// Strictly rising within one process.
+    /// Strictly increasing within one process.
     pub revision: u64,
     pub before: Option<Arc<IndexedJob>>,
     pub after: Option<Arc<IndexedJob>>,
 }
 
-/// Changes without a gap.
+/// Changes without a gap between past and coming ones.
 #[derive(Debug)]
 pub struct ChangeSubscription {
     pub missed: Vec<Arc<JobChange>>,
     pub coming: broadcast::Receiver<Arc<JobChange>>,
 }
 
-/// A page of jobs, newest first, and how many there are.
+/// A page of jobs, newest first, and their counts.
 #[derive(Debug, Default)]
 pub struct IndexPage {
     pub jobs: Vec<Arc<IndexedJob>>,
-    /// Jobs that match, on every page.
+    /// Number of jobs that match, on all pages.
     pub total: usize,
-    /// Jobs by state that match all of the filter but its state.
+    /// Number of jobs by state that match all of the filter but its state.
     pub counts: BTreeMap<ProwJobState, usize>,
-    /// The state of the index that this page shows.
+    /// The revision of the index that this page shows.
     pub revision: u64,
 }
 
-/// Shared by the watch and every request.
+/// The index, shared by the watch and every request.
 #[derive(Debug)]
 pub struct JobIndex {
     state: RwLock<IndexState>,
@@ -79,9 +79,9 @@ struct IndexState {
     by_pull: HashMap<u64, JobSet>,
     by_build: HashMap<Arc<str>, JobSet>,
     by_folder: HashMap<Arc<str>, JobSet>,
-    /// Jobs that are hidden or a tenant's, as far as they say so themselves.
+    /// Number of jobs whose own fields hide them (`hidden`, tenant).
     hidden: usize,
-    /// Jobs in line, by what they wait for.
+    /// Queued jobs by description, which names the limit that they wait for.
     lines: HashMap<Arc<str>, JobSet>,
     interner: StringInterner,
     revision: u64,
@@ -99,9 +99,9 @@ impl Default for JobIndex {
 }
 
 impl JobIndex {
-    /// Takes a job in, or its newer form.
+    /// Adds a job, or replaces it by its newer version.
     pub fn put_job(&self, object: &ProwJob) {
-        // Takes its time, so it is done before the lock is taken.
+        // Redacting takes a while, so it is done before the lock is taken.
         let Some(shown) = convert::redacted_value(object) else {
             return;
         };
@@ -119,7 +119,6 @@ impl JobIndex {
         self.replace_job(&mut state, before, Some(after));
     }
 
-    /// Forgets a job.
     pub fn remove_job(&self, name: &str) {
         let mut state = self.write_state();
         if let Some(before) = state.names.get(name).cloned() {
@@ -127,7 +126,7 @@ impl JobIndex {
         }
     }
 
-    /// Forgets every job that is not among `names`.
+    /// Removes every job that is not among `names`.
     pub fn retain_jobs(&self, names: &std::collections::HashSet<String>) {
         let gone: Vec<Arc<str>> = self
             .read_state()
@@ -163,11 +162,11 @@ impl JobIndex {
             state.recent.pop_front();
         }
         state.recent.push_back(change.clone());
-        // Nobody listening is no error. Sent under the lock, so that changes leave in order.
+        // No listener is no error. Sent under the lock, so that changes leave in order.
         drop(self.changes.send(change));
     }
 
-    /// The jobs that `filter` asks for and `may_view` allows, `size` of them after `skip`.
+    /// The jobs that match `filter` and pass `may_view`, `size` of them after the first `skip`.
     pub fn query_page(
         &self,
         filter: &JobFilter,
@@ -198,36 +197,36 @@ impl JobIndex {
         page
     }
 
-    /// A job by its `ProwJob`'s name.
+    /// Finds a job by the name of its `ProwJob`.
     pub fn find_by_name(&self, name: &str) -> Option<Arc<IndexedJob>> {
         self.read_state().names.get(name).cloned()
     }
 
-    /// A run by its job and build id; the newest, should there be two.
+    /// Finds a run by its job and build id; the newest if there are two.
     pub fn find_by_build(&self, job: &str, build_id: &str) -> Option<Arc<IndexedJob>> {
         let state = self.read_state();
         let runs = state.by_build.get(build_id)?;
         runs.iter().find(|run| run.job.as_ref() == job).cloned()
     }
 
-    /// Runs whose folder this is, in whatever bucket, seen or not.
+    /// Runs with this folder, in any bucket, whether they may be seen or not.
     pub(crate) fn find_by_folder(&self, folder: &str) -> Vec<Arc<IndexedJob>> {
         let state = self.read_state();
         let runs = state.by_folder.get(folder);
         runs.into_iter().flatten().cloned().collect()
     }
 
-    /// Whether a job says of itself that it is not for everybody.
+    /// Whether any job's own fields hide it.
     pub(crate) fn any_hidden(&self) -> bool {
         self.read_state().hidden > 0
     }
 
-    /// The newest run of a job, seen or not.
+    /// The newest run of a job, whether it may be seen or not.
     pub fn newest_run(&self, job: &str) -> Option<Arc<IndexedJob>> {
         self.read_state().by_job.get(job)?.first().cloned()
     }
 
-    /// The newest run that may be seen of each job whose name matches one of `patterns`, by name.
+    /// The newest run that passes `may_view` of each job that matches one of `patterns`, by name.
     pub fn latest_runs(
         &self,
         patterns: &[JobPattern],
@@ -242,7 +241,7 @@ impl JobIndex {
             .collect()
     }
 
-    /// The names that one of these may match.
+    /// The job names that may match one of these patterns.
     fn candidate_names(&self, patterns: &[JobPattern]) -> Vec<Arc<str>> {
         let exact: Option<Vec<&str>> = patterns.iter().map(JobPattern::exact_name).collect();
         let state = self.read_state();
@@ -277,8 +276,8 @@ impl JobIndex {
         }
     }
 
-    /// The place in line of a job that waits for a limit, from 1. Never stored: it changes with
-    /// every job before it.
+    /// The queue position, from 1, of a job that waits for a limit. It is never stored, since every
+    /// job before it changes it.
     pub fn queue_position(&self, job: &IndexedJob) -> Option<usize> {
         if !job.is_queued() {
             return None;
@@ -288,7 +287,7 @@ impl JobIndex {
         Some(line.iter().rev().take_while(|it| it.as_ref() > job).count() + 1)
     }
 
-    /// What happened after `revision`, and what will. `None`: too long ago, start afresh.
+    /// Changes after `revision`, past and coming. `None`: they are not kept any more, start afresh.
     pub fn subscribe_since(&self, revision: u64) -> Option<ChangeSubscription> {
         let state = self.read_state();
         let oldest = state
@@ -310,7 +309,7 @@ impl JobIndex {
         })
     }
 
-    /// Changes from now on.
+    /// Subscribes to changes from now on.
     pub fn subscribe_changes(&self) -> broadcast::Receiver<Arc<JobChange>> {
         self.changes.subscribe()
     }
@@ -323,7 +322,7 @@ impl JobIndex {
         self.len() == 0
     }
 
-    /// Whether the first listing is in; before it an empty page would be a lie.
+    /// Whether the first listing is complete; before that an empty page would be wrong.
     pub fn watch_synced(&self) -> signal::Receiver<bool> {
         self.synced.subscribe()
     }
@@ -337,7 +336,7 @@ impl JobIndex {
     }
 }
 
-/// What the filters offer.
+/// The values that the filters offer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FilterChoices {
     pub repos: Vec<Arc<str>>,
@@ -346,7 +345,7 @@ pub struct FilterChoices {
 }
 
 impl IndexState {
-    /// The smallest set that holds everything `filter` asks for.
+    /// The smallest set that contains all jobs that match `filter`.
     fn candidate_jobs(&self, filter: &JobFilter) -> impl Iterator<Item = &Arc<IndexedJob>> {
         static NONE: JobSet = JobSet::new();
         let sets = [

@@ -1,7 +1,7 @@
-//! Where a run's log is, and how it becomes text or HTML.
+//! Finds a run's log and turns it into text or HTML.
 //!
-//! [`LogOrigin`] says who has it: the pod, the run's folder in storage, or, while a run lasts that
-//! censors its secrets, the pieces that its sidecar lets out. Nothing here holds a whole log.
+//! [`LogOrigin`] says where it is: in the pod, in the run's folder in storage, or, while a run that
+//! censors secrets lasts, in pieces that its sidecar uploads. Nothing here holds a whole log.
 
 mod batch;
 mod excerpt;
@@ -39,22 +39,22 @@ use crate::app::DeckState;
 use crate::index::IndexedJob;
 use pieces::LogPieces;
 
-/// How long one request for a log may be without an answer before it is sent again.
+/// Timeout of one request to the storage for a log. The request is sent again later.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A log on its way, decompressed.
+/// The bytes of a log as a stream, decompressed.
 pub(crate) type LogStream = BoxStream<'static, anyhow::Result<Bytes>>;
 
 /// Why there is no log to show.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
-    /// Neither a pod nor an object holds one, or not yet.
+    /// Neither a pod nor an object in storage has the log, or not yet.
     #[error("there is no log")]
     Absent,
-    /// The container is about to start.
+    /// The container has not started yet.
     #[error("the container has not started")]
     NotStarted,
-    /// The run's sidecar lets out what it has masked, and has not yet, or never does.
+    /// The log has to come from the run's sidecar, which has not uploaded any yet, or never does.
     #[error("the run's sidecar has let out nothing of the log")]
     NotLetOut,
     /// The pod would be in a cluster that no kubeconfig context names.
@@ -67,7 +67,7 @@ pub(crate) enum LogError {
 }
 
 impl LogError {
-    /// It could not be had in the time that a reader waits.
+    /// The log did not arrive in the time that a reader waits.
     pub(crate) fn timeout_error() -> Self {
         Self::Other(anyhow::anyhow!("it did not come in time"))
     }
@@ -82,7 +82,7 @@ impl From<common::storage::StorageError> for LogError {
     }
 }
 
-/// The log as it is now.
+/// Opens the log as it is now.
 pub(crate) async fn open_log(
     app: &DeckState,
     job: &IndexedJob,
@@ -114,7 +114,7 @@ pub(crate) async fn open_log(
     }
 }
 
-/// An answer of the storage, if it comes in time.
+/// Waits for an answer of the storage, for at most [`ANSWER`].
 async fn within_timeout<T>(
     answer: impl Future<Output = Result<T, common::storage::StorageError>>,
 ) -> Result<T, LogError> {

@@ -1,4 +1,4 @@
-//! Prow's metrics of Deck. The label `user_agent` is left out: its values have no end.
+//! Prow's metrics of Deck. The label `user_agent` is left out: it has unlimited values.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RequestLabels {
-    /// The route, never the path that was asked for.
+    /// The route, never the requested path.
     pub(crate) path: String,
     pub(crate) method: String,
     pub(crate) status: u16,
@@ -17,7 +17,7 @@ pub(crate) struct RequestLabels {
 
 type RequestHistograms = Family<RequestLabels, Histogram, fn() -> Histogram>;
 
-/// Handles on them; cheap to clone.
+/// Handles on the metrics; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DeckMetrics {
     duration: RequestHistograms,
@@ -43,7 +43,7 @@ fn size_histogram() -> Histogram {
 }
 
 impl DeckMetrics {
-    /// Makes them part of what `/metrics` shows.
+    /// Registers the metrics that `/metrics` shows.
     pub fn register_metrics(registry: &mut Registry) -> Self {
         let metrics = Self {
             duration: Family::new_with_constructor(duration_histogram as fn() -> Histogram),

@@ -1,4 +1,4 @@
-//! Deck's flags, as Prow spells them, and what it adds.
+//! Deck's flags, as Prow spells them, and Deck's own ones.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use common::storage::{ObjectStorage, StorageCredentials};
 
 use crate::access::Viewer;
 
-/// Flags of `deck`. Those that Prow has and that change nothing here are listed in the README.
+/// Flags of `deck`. The README lists Prow's flags that change nothing here.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DeckOptions {
     #[command(flatten)]
@@ -29,10 +29,10 @@ pub struct DeckOptions {
     pub later: UnimplementedOptions,
     #[command(flatten)]
     pub unused: UnusedOptions,
-    /// Where pages are served.
+    /// Port where pages are served.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// A name that a Deck on loopback answers to, beside localhost, addresses and the hosts of
+    /// A name that a Deck on loopback answers to, besides localhost, addresses and the hosts of
     /// `job_url_prefix_config`; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub allowed_host: Vec<String>,
@@ -41,7 +41,7 @@ pub struct DeckOptions {
     pub timeout_listing_prowjobs: GoDuration,
 }
 
-/// Who Deck is to the buckets it reads.
+/// Credentials for the buckets that Deck reads.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CredentialOptions {
     /// Service account key for gs:// buckets.
@@ -52,22 +52,22 @@ pub struct CredentialOptions {
     pub s3_credentials_file: Option<PathBuf>,
 }
 
-/// Deck as the place where logs and artifacts are kept.
+/// Deck's own storage of logs and artifacts.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct StorageOptions {
     /// Folder that /storage serves; without it there is no /storage.
     #[arg(long, value_name = "DIR")]
     pub storage_dir: Option<PathBuf>,
-    /// Key that plank signs upload tokens with; made if there is none.
+    /// File of the key that plank signs upload tokens with; created if there is none.
     #[arg(long, value_name = "FILE")]
     pub storage_key_file: Option<PathBuf>,
-    /// The same in a Secret of the `ProwJobs`' namespace, which has to exist.
+    /// Secret with that key instead, in the namespace of the `ProwJobs`; it has to exist.
     #[arg(long, value_name = "NAME", conflicts_with = "storage_key_file")]
     pub storage_key_secret: Option<String>,
     /// Largest object, in bytes.
     #[arg(long, default_value_t = 1 << 30)]
     pub storage_max_object_size: u64,
-    /// The most that one run may keep, in bytes.
+    /// Maximum bytes that one run may keep.
     #[arg(long, default_value_t = 10 << 30)]
     pub storage_max_job_size: u64,
 }
@@ -86,7 +86,7 @@ pub struct VisibilityOptions {
     pub tenant_id: Vec<String>,
 }
 
-/// Prow's flags for what is not built yet: setting one is told in the log.
+/// Prow's flags for features that are not implemented: setting one is logged.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct UnimplementedOptions {
     #[arg(long, hide = true)]
@@ -105,7 +105,7 @@ pub struct UnimplementedOptions {
     pub gcs_cookie_auth: bool,
 }
 
-/// Prow's flags that mean nothing here.
+/// Prow's flags that have no effect here.
 #[derive(Clone, Debug, clap::Args)]
 pub struct UnusedOptions {
     #[arg(long, hide = true, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -147,7 +147,7 @@ impl CredentialOptions {
 }
 
 impl VisibilityOptions {
-    /// The three exclude each other, as in Prow.
+    /// The three flags exclude each other, as in Prow.
     pub fn resolve_viewer(&self) -> anyhow::Result<Viewer> {
         match (
             self.hidden_only,
@@ -164,7 +164,7 @@ impl VisibilityOptions {
 }
 
 impl UnimplementedOptions {
-    /// The flags that were given.
+    /// The flags of these that are set.
     pub fn unimplemented_flags(&self) -> impl Iterator<Item = &'static str> + use<> {
         let all = [
             ("--tide-url", self.tide_url.is_some()),
@@ -188,11 +188,11 @@ pub enum KeyLocation {
     Secret(String),
 }
 
-/// Deck's own storage, opened.
+/// Deck's own storage, after it was opened.
 #[derive(Debug)]
 pub struct DeckStorage {
     pub storage: ObjectStorage,
-    /// Where the key is that tokens are signed with.
+    /// Where the key is that signs tokens.
     pub key: KeyLocation,
     pub max_object_size: u64,
     pub max_job_size: u64,
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// Flags of a group by name, but for those of other groups inside it.
+    /// Names of the flags of a group, without those of other groups inside it.
     fn flags_of<G: clap::Args>() -> Vec<String> {
         let command = G::augment_args(clap::Command::new("deck"));
         let names = command.get_arguments().filter_map(|arg| arg.get_long());

@@ -1,10 +1,10 @@
-//! What is secret in an object is served nowhere: the one function for pages, `/prowjob`,
-//! `/prowjobs.js` and the stored `prowjob.json` and `podinfo.json`.
+//! Redacts the secrets of objects: the one function for pages, `/prowjob`, `/prowjobs.js` and the
+//! stored `prowjob.json` and `podinfo.json`.
 //!
-//! Two steps. First the places that hold secrets are found, by the names of variables and flags
-//! and by the form of URLs, and what stands there is replaced. Then whatever was replaced is
-//! looked for in the rest of the object, but for the fields that say what the job is. Nothing but
-//! strings changes, so what is valid stays so, and fields that nobody knows stay.
+//! It takes two steps. First it finds where secrets are, by the names of variables and flags and by
+//! the form of URLs, and replaces them. Then it searches the rest of the object for what was
+//! replaced, but for the fields that say what the job is. Only strings change, so a valid object
+//! stays valid, and unknown fields stay.
 
 mod redacted_secrets;
 mod secret_names;
@@ -15,30 +15,30 @@ use serde_json::{Map, Value};
 use redacted_secrets::RedactedSecrets;
 use secret_names::is_secret;
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 pub(crate) const REDACTED: &str = "REDACTED";
 /// kubectl's copy of the whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// JSON in a string, in which there is JSON in a string: the options of the pod utilities, and
-/// one more.
+/// Levels of JSON inside strings that are parsed: two for the options of the pod utilities, and one
+/// more.
 const MAX_DEPTH: usize = 3;
 
-/// Takes out of `object` what is secret in it, and what containers said when they ended, which
-/// nobody has masked.
+/// Replaces the secrets of `object`, and removes the termination messages of containers, which
+/// nobody has censored.
 pub(crate) fn redact_secrets(object: &mut Value) {
     let mut found = RedactedSecrets::default();
     redact_value(object, &mut found, MAX_DEPTH);
     found.redact_everywhere(object);
 }
 
-/// The same for one text, such as a description or a URL.
+/// Redacts one text, such as a description or a URL.
 pub(crate) fn redact_text(text: &str) -> String {
     let mut text = text.to_owned();
     redact_string(&mut text, &mut RedactedSecrets::default(), MAX_DEPTH);
     text
 }
 
-/// The same for an object's JSON; `None` if it is none, and so cannot be looked through.
+/// Redacts an object's JSON; `None` if it is not JSON, and so cannot be searched.
 pub(crate) fn redact_json(json: &[u8]) -> Option<Vec<u8>> {
     let mut object = serde_json::from_slice(json).ok()?;
     redact_secrets(&mut object);
@@ -65,11 +65,11 @@ fn redact_object(map: &mut Map<String, Value>, found: &mut RedactedSecrets, dept
     let is_a_secret = map.get("kind").is_some_and(|kind| kind == "Secret");
     for (key, inner) in map {
         match key.as_str() {
-            // A variable, a header, a parameter.
+            // The value of a variable, a header or a parameter.
             "value" if named_secret => redact_all(inner, found),
             "data" | "stringData" if is_a_secret => redact_all(inner, found),
             "annotations" => redact_annotations(inner, found, depth),
-            // Of JSON in a string nobody knows the fields.
+            // The fields of JSON inside a string are not known.
             key if depth < MAX_DEPTH && inner.is_string() && names_secret(key) => {
                 redact_all(inner, found)
             }
@@ -78,7 +78,7 @@ fn redact_object(map: &mut Map<String, Value>, found: &mut RedactedSecrets, dept
     }
 }
 
-/// Whether a field holds a secret, and not the name of one, or of a key in one.
+/// Whether a field holds a secret, and not the name of a secret or of a key in one.
 fn names_secret(field: &str) -> bool {
     let lower = field.to_ascii_lowercase();
     is_secret(field) && lower != "key" && lower != "cookiefile_secret" && !lower.ends_with("name")
@@ -98,7 +98,7 @@ fn redact_annotations(any: &mut Value, found: &mut RedactedSecrets, depth: usize
     }
 }
 
-/// Arguments among other things: a flag's value may be the next one.
+/// The items may be arguments: the value of a flag may be the next item.
 fn redact_array(list: &mut [Value], found: &mut RedactedSecrets, depth: usize) {
     let mut flag = false;
     for any in list {
@@ -137,7 +137,7 @@ fn redact_string(text: &mut String, found: &mut RedactedSecrets, depth: usize) {
     }
 }
 
-/// Every string below, whatever it is.
+/// Redacts every string below, whatever it is.
 fn redact_all(any: &mut Value, found: &mut RedactedSecrets) {
     match any {
         Value::String(text) => found.redact_range(text, 0..text.len()),

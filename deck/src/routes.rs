@@ -1,7 +1,7 @@
-//! Every path Deck answers, and what all answers have in common.
+//! Every path that Deck answers, and what all responses have in common.
 //!
-//! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, and
-//! the door of its route ([`guards`]). The [`route_table`] says which.
+//! A request passes, from the outside in: the metrics, [`headers`], [`host`], the panic handler,
+//! and its route guard ([`guards`]). The [`route_table`] says which guard and headers a path has.
 
 mod artifact;
 mod badge;
@@ -43,7 +43,7 @@ use headers::RoutePolicies;
 pub(crate) use host::AllowedHosts;
 pub use route_table::{Route, RouteVisibility, SecurityPolicy, list_routes};
 
-/// Prow's headers for what changes all the time.
+/// Prow's headers for content that changes all the time.
 pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
     (header::CACHE_CONTROL, "no-store, must-revalidate"),
     (header::EXPIRES, "0"),
@@ -59,7 +59,7 @@ pub(crate) fn build_router(app: Arc<DeckState>, hosts: AllowedHosts) -> Router {
                 dress: route.dress,
             };
             let door = middleware::from_fn_with_state(door, guards::guard_request);
-            // Not around the answer to a method that the route does not have.
+            // A 405, for a method that the route does not have, passes no guard.
             handler = handler.route_layer(door);
         }
         if route.compressed {
@@ -72,7 +72,7 @@ pub(crate) fn build_router(app: Arc<DeckState>, hosts: AllowedHosts) -> Router {
         .layer(middleware::from_fn_with_state(app, measure_response))
 }
 
-/// Around every route, the answers of this file included.
+/// Adds the layers around every route, which also surround the fallback.
 fn add_layers(routes: Router, hosts: &Arc<AllowedHosts>) -> Router {
     let wardrobe = Arc::new(RoutePolicies::new(hosts.clone()));
     routes
@@ -87,7 +87,7 @@ fn add_layers(routes: Router, hosts: &Arc<AllowedHosts>) -> Router {
         ))
 }
 
-/// A method as a metric's label: any word is a method, and each label is kept for ever.
+/// A method as a metric's label: any word may be a method, and each label is kept for ever.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -100,7 +100,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// The measuring of every answer.
+/// Measures every response.
 async fn measure_response(
     State(app): State<Arc<DeckState>>,
     request: Request,
@@ -142,7 +142,7 @@ fn panic_response(_: Box<dyn Any + Send>) -> Response<Body> {
         .into_response()
 }
 
-/// Work of more than a moment, beside the threads that answer everybody.
+/// Runs work of more than a moment outside the threads that answer everybody.
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
@@ -150,7 +150,7 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     }
 }
 
-/// Plain text that no browser takes for anything else.
+/// A response of plain text that no browser takes for anything else.
 pub(crate) fn text_response(status: StatusCode, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;

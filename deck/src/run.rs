@@ -1,4 +1,4 @@
-//! Deck as a process, and as a part of one.
+//! Runs Deck as a process of its own, and as a part of another process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use crate::settings::CurrentSettings;
 use crate::storage_key::{KeyStore, SecretKeyStore, StorageKey};
 use crate::upload::Uploads;
 
-/// Open answers are cut off this long after the end has been asked for, as in Prow.
+/// Open responses are cut off this long after the shutdown began, as in Prow.
 const GRACE: Duration = Duration::from_secs(5);
 
 const NEEDS: RequiredPermissions = RequiredPermissions {
@@ -48,27 +48,27 @@ const NEEDS: RequiredPermissions = RequiredPermissions {
     )]),
 };
 
-/// What Deck works with.
+/// What Deck needs to run.
 pub struct DeckContext {
     pub clusters: ClusterClients,
     pub config: watch::Receiver<Arc<Config>>,
-    /// Whether the files of the configuration are in force; every page says when they are not.
+    /// Whether the configuration files could be loaded; every page says when they could not.
     pub load_status: watch::Receiver<LoadStatus>,
     pub viewer: Viewer,
     /// What `/storage` serves; `None`: there is no `/storage`.
     pub storage: Option<DeckStorage>,
-    /// For buckets that are read.
+    /// Credentials for the buckets that Deck reads.
     pub credentials: StorageCredentials,
     pub metrics: DeckMetrics,
-    /// Names that a Deck on loopback answers to, beside `localhost` and those of the configuration.
+    /// Names that a Deck on loopback answers to, besides localhost and the configured ones.
     pub allowed_hosts: Vec<String>,
     /// How long the first listing may take.
     pub timeout: Duration,
-    /// Set once the first listing is in.
+    /// Set once the first listing is complete.
     pub ready: ServiceReadiness,
 }
 
-/// Deck as a process of its own: flags, logs, metrics, health.
+/// Runs Deck as a process of its own, with flags, logs, metrics and health.
 pub async fn main(options: DeckOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
     logging::init_logging("deck");
@@ -107,7 +107,7 @@ pub async fn main(options: DeckOptions, shutdown: CancellationToken) -> anyhow::
     deck.serve_pages(listener, shutdown).await
 }
 
-/// Deck in a process with others: serves on `listener` until `shutdown`.
+/// Runs Deck in a process with other services: serves on `listener` until `shutdown`.
 pub async fn run_deck(
     context: DeckContext,
     listener: TcpListener,
@@ -166,7 +166,7 @@ impl DeckServer {
         })
     }
 
-    /// Serves at once, and is ready when the first listing is in.
+    /// Serves at once, and is ready when the first listing is complete.
     async fn serve_pages(
         self,
         listener: TcpListener,
@@ -217,7 +217,7 @@ impl DeckServer {
     }
 }
 
-/// Says that Deck is ready once the first listing is in.
+/// Sets Deck ready once the first listing is complete.
 async fn wait_until_listed(
     index: &JobIndex,
     patience: Duration,

@@ -1,8 +1,8 @@
-//! The one way from an address to a run or an object of one, for whoever may see it.
+//! Resolves addresses to runs and their objects, for viewers that may see them. It is the only way.
 //!
-//! A run is bound to its bucket and folder: a `ProwJob` speaks for no other place. Whatever
-//! cannot be found out hides the run, and what is hidden looks like what does not exist, in the
-//! time it takes as well: the same files are asked for.
+//! A run belongs to its bucket and folder: a `ProwJob` says nothing of other locations. Whatever
+//! cannot be found out hides the run. A hidden run looks like one that does not exist, also in the
+//! time that the answer takes: the same files are read.
 
 mod stored_statements;
 
@@ -20,30 +20,30 @@ use crate::visibility::{
     VisibilitySource, VisibilityStatement, VisibilityVerdict, decide_visibility,
 };
 
-/// Folders of runs inside a run's folder, as far as they are looked into.
+/// Maximum number of run folders inside a run's folder that are checked.
 const MAX_INNER: usize = 4;
-/// An alias is one URL.
+/// Maximum bytes of an alias, which is one URL.
 const MAX_ALIAS: usize = 4096;
 
-/// What an address of a run leads to.
+/// What the address of a run resolves to.
 pub(crate) enum RunLookup {
     Run(FoundRun),
-    /// An alias was asked for; the run's page is at this path.
+    /// The address was an alias; the run's page is at this path.
     Elsewhere(String),
-    /// There is none, or not for this viewer.
+    /// There is no such run, or not for this viewer.
     Nothing,
 }
 
 /// A run that the viewer may see.
 #[derive(Clone, Debug)]
 pub(crate) enum FoundRun {
-    /// Its `ProwJob` exists. No place: it keeps no files, or not yet.
+    /// Its `ProwJob` exists. Without a location it keeps no files, or none yet.
     Live(Arc<IndexedJob>, Option<StorageLocation>),
-    /// Only what it has stored is left.
+    /// Its `ProwJob` is gone, and only what it stored is left.
     Stored(StorageLocation),
 }
 
-/// The run at `prowjob/JOB/ID` or at `<provider>/<bucket…>/<folder>`.
+/// Resolves `prowjob/JOB/ID` or `<provider>/<bucket…>/<folder>` to a run.
 pub(crate) async fn resolve_run(app: &DeckState, path: &str) -> anyhow::Result<RunLookup> {
     if let Some((job, id)) = path
         .strip_prefix("prowjob/")
@@ -62,7 +62,7 @@ pub(crate) async fn resolve_run(app: &DeckState, path: &str) -> anyhow::Result<R
         return Ok(resolve_alias(app, &place).await?);
     };
     if !may_view_run(app, &place).await? {
-        // Read all the same: a run that is absent takes this time, too.
+        // Read the files all the same: for a run that does not exist this takes the time, too.
         let _ = stored_run::read_stored_run(&place, &run).await;
         return Ok(RunLookup::Nothing);
     }
@@ -75,7 +75,7 @@ pub(crate) async fn resolve_run(app: &DeckState, path: &str) -> anyhow::Result<R
     }))
 }
 
-/// The place a path names, in a bucket that may be opened.
+/// The location that a path names, in a bucket that may be opened.
 pub(crate) fn resolve_path(
     app: &DeckState,
     path: &str,
@@ -84,8 +84,8 @@ pub(crate) fn resolve_path(
         .resolve_storage_path(path, &app.current_settings().allowed)
 }
 
-/// Whether the viewer may see the object that is stored there. What belongs to no run nobody
-/// may.
+/// Whether the viewer may see the object at this location. Nobody may see an object that belongs to
+/// no run.
 pub(crate) async fn may_view_object(
     app: &DeckState,
     place: &StorageLocation,
@@ -101,7 +101,7 @@ pub(crate) async fn may_view_object(
     }
 }
 
-/// Whether the viewer may see the run whose folder this is, or something in it.
+/// Whether the viewer may see the run whose folder this is, or that has this object.
 async fn may_view_run(app: &DeckState, place: &StorageLocation) -> Result<bool, StorageError> {
     let runs = inverse::find_runs(&place.key);
     let Some((run, inner)) = runs.split_first() else {
@@ -112,7 +112,7 @@ async fn may_view_run(app: &DeckState, place: &StorageLocation) -> Result<bool, 
     if !verdict.shown || inner.len() > MAX_INNER {
         return Ok(false);
     }
-    // Another installation may have let a run's folder be inside another's: it may hide itself.
+    // Another installation may have stored a run inside another's folder: it may be hidden.
     for run in inner.iter().filter(|run| !run.rest.is_empty()) {
         let words = gather_statements(app, place, run).await?;
         if !words.is_empty() && !judge_statements(app, &words).shown {
@@ -126,7 +126,7 @@ fn judge_statements(app: &DeckState, words: &[VisibilityStatement]) -> Visibilit
     decide_visibility(&app.viewer, any_hidden(app), words)
 }
 
-/// All that is said of the run in a folder of the bucket of `place`.
+/// All statements about the run in a folder of this bucket.
 async fn gather_statements(
     app: &DeckState,
     place: &StorageLocation,
@@ -136,7 +136,7 @@ async fn gather_statements(
     let mut words: Vec<VisibilityStatement> =
         live.iter().map(|job| live_statement(app, job)).collect();
     if live.is_empty() {
-        // One that is not about this folder may hide it all the same.
+        // A `ProwJob` that stores in another folder may hide the run all the same.
         let namesake = app.index.find_by_build(run.job, run.build_id);
         let namesake = namesake.map(|job| live_statement(app, &job));
         words.extend(
@@ -163,7 +163,7 @@ async fn gather_statements(
     Ok(words)
 }
 
-/// Whether anything is hidden here: a repository, a configured job, or a run that exists.
+/// Whether any repository, configured job or existing run is hidden; so until the first listing.
 fn any_hidden(app: &DeckState) -> bool {
     let is_listed = *app.index.watch_synced().borrow();
     !is_listed || app.current_settings().any_hidden || app.index.any_hidden()
@@ -214,8 +214,8 @@ fn segment_statement(app: &DeckState, segment: Option<&str>) -> Option<Visibilit
     })
 }
 
-/// Of an alias its run decides; of a job's newest build id its newest run, and all that is
-/// configured of it.
+/// An alias is decided by its run. `latest-build.txt` is decided by the job's newest run and by all
+/// configured jobs of that name.
 async fn may_view_beside(
     app: &DeckState,
     place: &StorageLocation,
@@ -231,7 +231,7 @@ async fn may_view_beside(
         words.extend(configured_statement(app, key.job));
     }
     if key.build_id.is_some() {
-        // Asked for whoever asks, so that it takes the same time.
+        // Read for every viewer, so that the answer takes the same time.
         let target = read_alias_target(app, place).await?;
         if let Some(target) = target.filter(|_| live.is_none()) {
             let run = inverse::parse_run_folder(&target.key)
@@ -250,7 +250,7 @@ async fn may_view_beside(
     Ok(judge_statements(app, &words).shown)
 }
 
-/// `pr-logs/directory/JOB/BUILD` names a small object that holds the folder's URL.
+/// Resolves an alias: `pr-logs/directory/JOB/BUILD` names a small object with the folder's URL.
 async fn resolve_alias(
     app: &DeckState,
     place: &StorageLocation,
@@ -276,7 +276,7 @@ async fn resolve_alias(
     )))
 }
 
-/// What the alias there is for: a folder of the bucket that its URL names, if that may be opened.
+/// The folder that the alias names, if the bucket of its URL may be opened.
 async fn read_alias_target(
     app: &DeckState,
     place: &StorageLocation,
@@ -293,7 +293,7 @@ async fn read_alias_target(
         let key = url.strip_prefix(bucket.url())?.strip_prefix('/')?;
         Some((bucket.clone(), key.to_owned()))
     };
-    // The longest: a bucket's folder may be named beside the bucket.
+    // The longest bucket URL: a folder of a bucket may be configured besides the bucket itself.
     let named = settings.allowed.named_buckets().filter_map(key_in);
     if let Some((bucket, key)) = named.min_by_key(|(_, key)| key.len()) {
         return Ok(Some(StorageLocation {

@@ -11,20 +11,20 @@ use tokio::sync::watch;
 use crate::access::Viewer;
 use crate::visibility::{HiddenRepos, RepoSegment};
 
-/// Derived from one configuration.
+/// The settings derived from one configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeckSettings {
     pub(crate) hidden_repos: HiddenRepos,
-    /// What a repository's segment of a path can stand for.
+    /// Which repositories a segment of a path can mean.
     pub(crate) segments: RepoSegment,
-    /// What is configured of each job, by its name.
+    /// What is configured for each job, by its name.
     pub(crate) jobs: HashMap<String, ConfiguredJob>,
-    /// Whether a job or a repository is hidden, or is a tenant's.
+    /// Whether any job or repository is hidden, or any job belongs to a tenant.
     pub(crate) any_hidden: bool,
-    /// Every bucket that may be looked into.
+    /// Every bucket that may be opened.
     pub(crate) allowed: AllowedBuckets,
     pub(crate) pod_namespace: String,
-    /// How links into GitHub begin, without a slash at the end.
+    /// Prefix of links to GitHub, without a slash at the end.
     pub(crate) link_url: String,
     /// Host and port of the links to Deck itself (`job_url_prefix_config`), in lower case.
     pub(crate) addresses: Vec<String>,
@@ -33,9 +33,9 @@ pub(crate) struct DeckSettings {
 /// All configured jobs of one name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConfiguredJob {
-    /// One of them is, or one's repository.
+    /// One of the jobs is hidden, or one of their repositories.
     pub(crate) hidden: bool,
-    /// Of each; empty for none.
+    /// The tenant of each job; empty for none.
     pub(crate) tenants: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl ConfiguredJob {
     }
 }
 
-/// The central jobs by name, each with the repository it is for, if any, and those it clones.
+/// The central jobs by name, each with its own repository, if any, and those that it clones.
 fn configured_jobs(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<String, ConfiguredJob> {
     let jobs = &config.jobs;
     let of = |repo| move |base| (Some(repo), base);
@@ -96,7 +96,7 @@ fn configured_jobs(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<Strin
     by_name
 }
 
-/// Where the configured decorations store.
+/// The storage of all configured decorations.
 fn gcs_configurations(config: &Config) -> impl Iterator<Item = &GcsConfiguration> {
     let jobs = &config.jobs;
     let presubmits = jobs.presubmits.values().flatten().map(|job| &job.base);
@@ -126,7 +126,7 @@ fn url_authorities<'a>(urls: impl Iterator<Item = &'a String>) -> Vec<String> {
     sorted.into_iter().collect()
 }
 
-/// The settings of the present configuration; computed once for each.
+/// The settings of the current configuration, computed once for each configuration.
 #[derive(Debug)]
 pub(crate) struct CurrentSettings {
     config: watch::Receiver<Arc<Config>>,

@@ -1,5 +1,5 @@
-//! The key that tokens are checked with: where it is kept, filled where there is none, followed
-//! when it is rotated.
+//! The key that tokens are verified with: where it is stored, how it is created if there is none,
+//! and how its rotation is followed.
 
 mod secret;
 
@@ -14,15 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use secret::SecretKeyStore;
 
-/// Between two looks at a key that is there: it may be rotated.
+/// Interval of reloads of a known key: it may be rotated.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(30);
-/// Between two looks that tokens can cause; while there is no key, looks become rarer from here.
+/// Shortest interval of reloads that tokens can cause. Without a key, the interval grows from it.
 const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a request waits for a look.
+/// How long a request waits for a reload.
 const RELOAD_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// Where the key is kept.
+/// Where the key is stored.
 #[derive(Debug)]
 pub(crate) enum KeyStore {
     File(StorageKeyFile),
@@ -30,7 +30,7 @@ pub(crate) enum KeyStore {
 }
 
 impl KeyStore {
-    /// The keys as they are, with a new one where there is none.
+    /// Reads the keys, and creates one if there is none.
     async fn read_or_create_keys(&self) -> Result<StorageKeys, StorageKeyError> {
         match self {
             Self::File(file) => file.read_or_create_keys(),
@@ -39,21 +39,21 @@ impl KeyStore {
     }
 }
 
-/// The key as it is known.
+/// The key as it was last read.
 #[derive(Debug)]
 pub(crate) struct StorageKey {
     home: KeyStore,
     known: RwLock<Result<StorageKeys, StorageKeyError>>,
-    /// When it was looked at last; held while somebody looks.
+    /// When it was last reloaded; locked during a reload.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
 
-/// Why a token is not taken.
+/// Why a token is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenRejection {
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// Of this Deck's own doing: the sender should come again.
+    /// A fault of this Deck: the sender should try again.
     #[error(transparent)]
     Key(#[from] StorageKeyError),
 }
@@ -67,7 +67,7 @@ impl StorageKey {
         }
     }
 
-    /// Fills the key, and looks at it again and again until the end.
+    /// Creates the key if there is none, and reloads it again and again until `shutdown`.
     pub(crate) async fn follow_rotation(&self, shutdown: &CancellationToken) {
         let following = async {
             let mut wait = MIN_RELOAD_INTERVAL;
@@ -84,8 +84,8 @@ impl StorageKey {
         shutdown.run_until_cancelled(following).await;
     }
 
-    /// What `token` allows at the time `now`. One that no known key has signed may be of a key
-    /// that plank has seen first.
+    /// What `token` allows at the time `now`. If no known key has signed it, the keys are reloaded:
+    /// plank may have seen a new key first.
     pub(crate) async fn verify_token(
         &self,
         token: &str,
@@ -96,7 +96,7 @@ impl StorageKey {
             .map(|keys| token::verify_token(&keys, token, now));
         match verified {
             Err(_) | Ok(Err(TokenError::BadSignature)) => {
-                // Whoever is late looks on; the sender comes again.
+                // A request that waits too long gives up; its sender tries again.
                 let look = timeout(RELOAD_TIMEOUT, self.reload_keys(Instant::now())).await;
                 look.map_err(|_| StorageKeyError::Unreadable)?;
                 Ok(token::verify_token(&self.known_keys()?, token, now)?)
@@ -105,7 +105,7 @@ impl StorageKey {
         }
     }
 
-    /// Looks, unless somebody else has since `asked`; at most once in a while.
+    /// Reloads the keys, unless somebody else has since `asked`; at most once per interval.
     async fn reload_keys(&self, asked: Instant) {
         let mut looked = self.looked.lock().await;
         if let Some(last) = *looked {
@@ -118,7 +118,7 @@ impl StorageKey {
         let found = self.home.read_or_create_keys().await;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         match (&*known, &found) {
-            // What was good holds while its home cannot be read.
+            // The last good key stays while the key cannot be read.
             (Ok(_), Err(error)) => {
                 tracing::warn!(%error, "the storage key cannot be looked at; the last one holds");
                 return;
@@ -157,7 +157,7 @@ mod tests {
         let first = StorageKeyFile::new(path.clone()).read_keys().unwrap();
         let token = first.sign_token("logs/j/1", hour);
         assert!(key.verify_token(&token, zero).await.is_ok());
-        // As an operator rotates, with plank the first to see it.
+        // Rotate as an operator does, with plank the first to see it.
         std::fs::rename(&path, folder.path().join("key.previous")).unwrap();
         std::fs::write(&path, "another key of 24 bytes.").unwrap();
         let second = StorageKeyFile::new(path).read_keys().unwrap();

@@ -1,4 +1,4 @@
-//! A run whose `ProwJob` is gone, read back from what it left in storage.
+//! Rebuilds a run whose `ProwJob` is gone from what it left in storage.
 
 use bytes::{Bytes, BytesMut};
 use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use crate::access::AccessSubject;
 use crate::buckets::StorageLocation;
 
-/// Metadata that Deck itself writes beside what the pod of a hidden job uploads.
+/// Metadata that Deck itself adds to what the pod of a hidden job uploads.
 pub(crate) const HIDDEN_METADATA: &str = "deck-hidden";
-/// The same, for the job's tenant.
+/// The same for the job's tenant.
 pub(crate) const TENANT_METADATA: &str = "deck-tenant";
 
-/// What those notes say of an object, whatever else is known of its run.
+/// What that metadata says of an object, whatever else is known of its run.
 pub(crate) fn read_notes(attributes: &ObjectAttributes) -> Option<AccessSubject<'_>> {
     let hidden = attributes.metadata.contains_key(HIDDEN_METADATA);
     let tenant = attributes
@@ -32,7 +32,7 @@ pub(crate) fn read_notes(attributes: &ObjectAttributes) -> Option<AccessSubject<
     })
 }
 
-/// Largest of these files that is read.
+/// Largest file that is read, in bytes.
 const MAX_FILE: usize = 1 << 20;
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,8 +51,8 @@ struct StoredFinished {
     result: Option<String>,
 }
 
-/// The run as a `ProwJob`: its own, if crier stored it, else what `started.json` and
-/// `finished.json` tell. `None`: there is nothing of such a run.
+/// The run as a `ProwJob`: the one that crier stored, or else what `started.json` and
+/// `finished.json` say. `None`: there are no files of such a run.
 pub(crate) async fn read_stored_run(
     place: &StorageLocation,
     run: &RunKey<'_>,
@@ -72,7 +72,7 @@ pub(crate) async fn read_stored_run(
     Ok(Some(rebuild_prowjob(run, &started, finished.as_ref())))
 }
 
-/// An object that is absent, too large or no such JSON is none.
+/// `None` if the object is absent, too large or not JSON of this form.
 async fn read_json<T: DeserializeOwned>(
     place: &StorageLocation,
     name: &str,
@@ -81,7 +81,7 @@ async fn read_json<T: DeserializeOwned>(
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// One of these files; an object that is absent or too large is none.
+/// Reads one of the run's files; `None` if it is absent or too large.
 pub(crate) async fn read_small_file(
     place: &StorageLocation,
     name: &str,
@@ -176,7 +176,7 @@ fn finished_state(finished: Option<&StoredFinished>) -> (ProwJobState, &'static 
     (state.unwrap_or(passed), "")
 }
 
-/// Reads `org/repo` and the form of `PULL_REFS`: `main:sha,7:sha,8:sha:ref`.
+/// Parses `org/repo` and the format of `PULL_REFS`: `main:sha,7:sha,8:sha:ref`.
 fn parse_refs(repo: &str, text: &str) -> Refs {
     let (org, repo) = repo.rsplit_once('/').unwrap_or(("", repo));
     let mut parts = text.split(',');

@@ -1,4 +1,4 @@
-//! What pods put into Deck's storage: by whom, how much, and that half an object is none.
+//! Uploads of pods to Deck's storage: who may write, how much, and never half an object.
 
 mod meter;
 mod pointer;
@@ -26,30 +26,30 @@ pub(crate) use storage_limits::StoredObjectKind;
 use storage_limits::{MAX_POINTER, StorageLimits};
 use storage_usage::{RunUsage, SpaceRequest, SpaceReservation, StorageUsage};
 
-/// Uploads at once; each may hold some megabytes on its way to the disk.
+/// Maximum number of uploads at once; each may hold some megabytes in memory.
 const MAX_UPLOADS: usize = 32;
-/// How long an upload waits for its turn before its sender is asked to come again.
+/// How long an upload waits for its turn before its sender has to try again.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
-/// An object that must not replace another is read whole first, so it has to be small.
+/// An object that must not replace another is first read into memory, so it has to be small.
 const MAX_IF_ABSENT: u64 = 1 << 20;
-/// The same of `finished.json`, which has a job's metadata.
+/// The same for `finished.json`, which contains a job's metadata.
 const MAX_RESULT: u64 = 4 << 20;
 
-/// Why an upload did not happen.
+/// Why an upload was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UploadRefusal {
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// No token can be checked now.
+    /// No token can be verified now.
     #[error(transparent)]
     Key(StorageKeyError),
-    /// A key beside the run's folder may tell of this run only.
+    /// A pointer outside the run's folder may name only this run.
     #[error("it would tell of another run")]
     Foreign,
-    /// What stands in `finished.json` once the run is complete.
+    /// The `finished.json` of a complete run is not replaced.
     #[error("the run is complete, and its result stands")]
     Ended,
-    /// The jobs are not listed yet, so nobody knows whether the run is complete.
+    /// The jobs are not listed yet, so it is not known whether the run is complete.
     #[error("the jobs are not listed yet")]
     NotListed,
     #[error("an object of this kind may have {0} bytes (--storage-max-object-size)")]
@@ -63,13 +63,13 @@ pub(crate) enum UploadRefusal {
         room: u64,
         kept: u64,
     },
-    /// `If-None-Match: *` and there is one.
+    /// `If-None-Match: *` was sent, and the object exists.
     #[error("the object exists")]
     Exists,
-    /// Of what a run has stored nothing may go but the pieces of its live log.
+    /// Of a run's objects, only the pieces of its live log may be deleted.
     #[error("the object is kept")]
     Kept,
-    /// The sender went away or broke the protocol.
+    /// The sender disconnected or broke the protocol.
     #[error("the upload broke off")]
     Broken,
     #[error("too many uploads at once")]
@@ -89,15 +89,15 @@ impl From<TokenRejection> for UploadRefusal {
 
 type UploadTurn<'a> = (OwnedMutexGuard<()>, SemaphorePermit<'a>);
 
-/// What is put.
+/// A request to store an object.
 pub(crate) struct PutRequest<'a> {
     pub(crate) key: &'a str,
     /// What the sender's token allows.
     pub(crate) grant: &'a StorageGrant,
-    /// Whether the run is complete; `None`: nobody knows yet.
+    /// Whether the run is complete; `None`: not known yet.
     pub(crate) is_complete: &'a (dyn Fn() -> Option<bool> + Sync),
     pub(crate) attributes: &'a ObjectAttributes,
-    /// What the sender announced, in bytes.
+    /// The length that the sender announced, in bytes.
     pub(crate) length: Option<u64>,
     pub(crate) only_if_absent: bool,
     pub(crate) now: Timestamp,
@@ -132,12 +132,12 @@ impl Uploads {
         }
     }
 
-    /// The key that tokens are checked with.
+    /// The key that tokens are verified with.
     pub(crate) fn storage_key(&self) -> &StorageKey {
         &self.key
     }
 
-    /// What `token` allows.
+    /// Verifies `token` and returns what it allows.
     pub(crate) async fn verify_token(
         &self,
         token: &str,
@@ -146,8 +146,8 @@ impl Uploads {
         Ok(self.key.verify_token(token, now).await?)
     }
 
-    /// Stores `body`, unless it would become too large, fill what is kept for other objects, or
-    /// say what the token does not allow to say.
+    /// Stores `body`, unless it is too large, takes the space of other kinds of objects, or says
+    /// what the token does not allow.
     pub(crate) async fn put_object<E>(
         &self,
         put: &PutRequest<'_>,
@@ -214,7 +214,7 @@ impl Uploads {
         }
     }
 
-    /// Removes a piece of the live log of the run that `token` is for.
+    /// Deletes a piece of the live log of the run that `token` is for.
     pub(crate) async fn delete_piece(
         &self,
         token: &str,
@@ -242,7 +242,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// The right to write `key` now, which nobody else has.
+    /// Waits for the exclusive right to write `key`, and for an upload slot.
     async fn wait_for_turn(
         &self,
         account: &RunUsage,
@@ -257,7 +257,7 @@ impl Uploads {
         turn.map_err(|_| UploadRefusal::Busy)
     }
 
-    /// Whether the run is complete is asked when all of its result is here.
+    /// Checks whether the run is complete after all of its result has arrived.
     async fn put_result(
         &self,
         put: &PutRequest<'_>,
@@ -294,7 +294,7 @@ impl Uploads {
         let text = read_whole(body).await?;
         let standing = match self.storage().get_object(put.key).await {
             Ok(_) if put.only_if_absent => return Err(UploadRefusal::Exists),
-            // What is too long is nothing to go by.
+            // A pointer that is too long is ignored.
             Ok(object) if object.size > MAX_POINTER as u64 => None,
             Ok(object) => Some(
                 object
@@ -333,7 +333,7 @@ impl Uploads {
         }
     }
 
-    /// Room in the run's folder; `None`: there is none.
+    /// Reserves space in the run's folder; `None`: there is none.
     async fn reserve_space(
         &self,
         put: &PutRequest<'_>,
@@ -368,7 +368,7 @@ async fn read_whole(body: impl Stream<Item = io::Result<Bytes>>) -> Result<Vec<u
         whole.extend_from_slice(&chunk);
         Ok(whole)
     });
-    // Why it ended is told by its meter. Others wait for their turn meanwhile.
+    // The meter knows why the body ended. There is a timeout, since others wait for their turn.
     let whole = tokio::time::timeout(TURN_TIMEOUT, whole).await;
     let whole = whole.map_err(|_| UploadRefusal::Broken)?;
     whole.map_err(|_| UploadRefusal::Broken)

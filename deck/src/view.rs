@@ -1,4 +1,4 @@
-//! What templates are filled with: words, links and times, made from jobs.
+//! The values that templates are filled with: texts, links and times, made from jobs.
 
 mod frame;
 mod links;
@@ -21,7 +21,7 @@ pub(crate) use time::{format_absolute, format_clock, format_duration, format_rel
 
 use crate::index::{IndexedJob, JobPullRequest};
 
-/// A state in words and with a sign of its own: colour alone tells nothing.
+/// A state as a label and a sign: colour alone would not be enough.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StateView {
     pub(crate) name: &'static str,
@@ -55,25 +55,25 @@ pub(crate) const JOB_TYPES: [ProwJobType; 4] = [
     ProwJobType::Batch,
 ];
 
-/// Text that may lead somewhere; without a target it is text alone.
+/// Text with a link; without `href` it is text alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ViewLink {
     pub(crate) text: String,
     pub(crate) href: String,
 }
 
-/// What a job ran on.
+/// A revision that a job ran on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RevisionView {
     /// `#7`, or a branch.
     pub(crate) name: ViewLink,
     pub(crate) title: String,
-    /// Seven digits.
+    /// The first seven digits of the SHA.
     pub(crate) commit: ViewLink,
     pub(crate) author: ViewLink,
 }
 
-/// A point in time, three ways.
+/// A point in time, in three forms.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeView {
     pub(crate) iso: String,
@@ -95,11 +95,11 @@ fn format_iso(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// One line of the list.
+/// One row of the list.
 #[derive(Debug, Template)]
 #[template(path = "row.html")]
 pub(crate) struct JobRow {
-    /// Of the `ProwJob`.
+    /// Name of the `ProwJob`.
     name: Arc<str>,
     state: StateView,
     job: Arc<str>,
@@ -109,7 +109,7 @@ pub(crate) struct JobRow {
     repository: Option<ViewLink>,
     revisions: Vec<RevisionView>,
     started: TimeView,
-    /// Sorts the lines.
+    /// Sorts the rows.
     second: i64,
     took: String,
     running: bool,
@@ -138,7 +138,7 @@ impl JobRow {
     }
 }
 
-/// The pull requests, else the branch.
+/// The revisions of the pull requests, or else of the branch.
 pub(crate) fn list_revisions(job: &IndexedJob, links: &CodeHostLinks<'_>) -> Vec<RevisionView> {
     let pull = |pull: &JobPullRequest| RevisionView {
         name: ViewLink {
@@ -182,7 +182,7 @@ fn short_sha(sha: &str) -> String {
     sha.chars().take(7).collect()
 }
 
-/// What is known of one run; the live page gets it anew with every change.
+/// What is known of one run; the live page gets it again with every change.
 #[derive(Debug, Template)]
 #[template(path = "facts.html")]
 pub(crate) struct RunDetails {
@@ -199,15 +199,15 @@ pub(crate) struct RunDetails {
     build_id: Arc<str>,
     cluster: Arc<str>,
     pod_name: Arc<str>,
-    /// From 1, of a job that waits for a limit.
+    /// Queue position, from 1, of a job that waits for a limit.
     place_in_line: Option<usize>,
-    /// The page of the newer run that took its place.
+    /// The page of the newer run that superseded this one.
     newer: Option<String>,
-    /// The `ProwJob` still exists, under this name.
+    /// Name of the `ProwJob`, if it still exists.
     yaml: Option<Arc<str>>,
 }
 
-/// What is known of a run beside its own object.
+/// What is known of a run besides its own object.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RunExtras {
     pub(crate) exists: bool,

@@ -1,6 +1,6 @@
-//! May this viewer see this run? What is known of a run as words, and the one decision over them.
+//! Decides whether a viewer may see a run, by the statements about that run.
 //!
-//! Nothing here asks anybody: [`crate::run_lookup`] gathers the words.
+//! Nothing is read here: [`crate::run_lookup`] gathers the statements.
 
 mod hidden;
 
@@ -10,18 +10,18 @@ use crate::access::Viewer;
 
 pub(crate) use hidden::{HiddenRepos, RepoSegment};
 
-/// Who says something of a run, in the order in which they are believed.
+/// Who makes a statement about a run, in the order in which statements are considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum VisibilitySource {
     /// The `ProwJob`, while there is one.
     ProwJob,
     /// All configured jobs of the run's name.
     Configuration,
-    /// `prowjob.json`, which whoever runs in the run's pod may have written.
+    /// `prowjob.json`, which any process in the run's pod may have written.
     StoredProwJob,
-    /// `started.json`, likewise.
+    /// `started.json`, which such a process may have written, too.
     Started,
-    /// The segment of the path that stands for the repository.
+    /// The segment of the path that names the repository.
     Segment,
 }
 
@@ -37,13 +37,13 @@ impl fmt::Display for VisibilitySource {
     }
 }
 
-/// What one of them says.
+/// What one source says about a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VisibilityStatement {
     pub(crate) witness: VisibilitySource,
-    /// The job is hidden, or a repository of it.
+    /// The job is hidden, or one of its repositories.
     pub(crate) hidden: bool,
-    /// Of each job that is meant, empty for none; nothing from who does not know.
+    /// The tenant of each job, empty for none; no item from a source that does not know.
     pub(crate) tenants: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct VisibilityStatement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VisibilityVerdict {
     pub(crate) shown: bool,
-    /// Whose word decided; `None`: nobody said anything.
+    /// The source that decided; `None`: there was no statement.
     pub(crate) by: Option<VisibilitySource>,
 }
 
@@ -65,11 +65,11 @@ impl fmt::Display for VisibilityVerdict {
     }
 }
 
-/// The decision. `words` are in the order of their witnesses, and each may hide what those
-/// before it would show; none shows what one of them hides.
+/// The decision. `words` are in the order of their sources. Each may hide what those before it
+/// would show; none shows what one of them hides.
 ///
-/// Of a run of which nothing is known the viewer sees as much as of a hidden one, if anything
-/// is hidden here at all (`any_hidden`).
+/// Without any statement, the viewer sees as much as of a hidden run, if anything is hidden here at
+/// all (`any_hidden`).
 pub(crate) fn decide_visibility(
     viewer: &Viewer,
     any_hidden: bool,

@@ -1,8 +1,8 @@
-//! Stored deliveries, worked off: in order within a lane, several lanes at once, again after a
-//! failure, not forever.
+//! Works off the stored deliveries: in order within an ordering key, several ordering keys at once.
+//! A failed delivery is tried again, up to a limit.
 //!
-//! inbox → claim → events → plugins → finish. Woken by commits; the only timer is the next
-//! attempt's.
+//! inbox → claim → events → plugins → finish. A commit to the inbox wakes it; its only timer is the
+//! next due delivery.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -23,7 +23,7 @@ use crate::{
     plugins::{self, Plugin, PluginError, PluginOutcome, PluginRequest},
 };
 
-/// Lanes worked on at once. Most of the time they wait for GitHub.
+/// Deliveries worked on at once, one per ordering key. Most of the time they wait for GitHub.
 const CONCURRENCY: usize = 32;
 
 /// Attempts before a delivery is given up: about 80 minutes, longer than most outages.
@@ -32,17 +32,17 @@ const MAX_ATTEMPTS: u32 = 24;
 /// The longest wait between two attempts.
 const MAX_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
 
-/// One attempt. Long enough for the first mirror of a large repository.
+/// The time limit of one attempt: long enough for the first mirror of a large repository.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// At the end, work may end by itself for this long. What is cut off is taken up by the next
-/// process, which does not start before this one has ended.
+/// How long attempts may go on after shutdown. The next process takes up those that are cut off; it
+/// does not start before this one has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// For what was cut off to let go.
+/// How long aborted attempts may take to stop.
 const ABORT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// When the database refuses to answer.
+/// The wait after the database refused a claim.
 const CLAIM_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
 
 /// The longest wait between two tries to record how an attempt ended.
@@ -72,12 +72,12 @@ pub(crate) async fn run_dispatcher(shared: Arc<DispatchContext>, shutdown: Cance
     if tokio::time::timeout(last_work, drained).await.is_err() {
         let count = running.len();
         tracing::info!("{count} deliveries are still worked on; the next start takes them up");
-        // Only what does not yield takes longer.
+        // Only an attempt that does not yield takes longer.
         let _ = tokio::time::timeout(ABORT_TIMEOUT, running.shutdown()).await;
     }
 }
 
-/// Claims as many deliveries as there is room for. Returns when to look again at the latest.
+/// Claims as many deliveries as there is room for. Returns when the next one is due.
 async fn claim_due_deliveries(
     shared: &Arc<DispatchContext>,
     running: &mut JoinSet<()>,
@@ -125,7 +125,7 @@ async fn process_delivery(shared: &DispatchContext, delivery: ClaimedDelivery) {
     let outcome = decide_outcome(result, delivery.attempt, now);
     log_outcome(shared, &delivery, &outcome);
     let mut wait = Duration::from_secs(1);
-    // While it counts as running, nothing later in its lane is taken up.
+    // While the delivery counts as running, no later one of its ordering key is claimed.
     while let Err(error) = shared
         .inbox
         .finish_delivery(&delivery, outcome.clone(), reasons.clone(), now)
@@ -153,8 +153,8 @@ fn decide_outcome(
     let text = error.to_string();
     let at = match error {
         PluginError::Permanent(_) => return DeliveryOutcome::Failed(text),
-        // Waiting for a rate limit to end is not the delivery's fault, but it counts: it must
-        // end some day.
+        // The wait for a rate limit is not the delivery's fault, but the attempt counts: retries
+        // must end some day.
         PluginError::NotBefore(at) => at.max(now + retry_backoff(attempt)),
         PluginError::Transient(_) => now + retry_backoff(attempt),
     };
@@ -170,7 +170,7 @@ fn retry_backoff(attempt: u32) -> SignedDuration {
     SignedDuration::from_secs(seconds).min(MAX_BACKOFF)
 }
 
-/// One line an attempt that did not end well.
+/// Writes one log line for each attempt that did not succeed.
 fn log_outcome(shared: &DispatchContext, delivery: &ClaimedDelivery, outcome: &DeliveryOutcome) {
     let (name, error) = match outcome {
         DeliveryOutcome::Done => ("done", None),
@@ -201,7 +201,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-/// Shows every event of a delivery to every plugin.
+/// Passes every event of a delivery to every plugin.
 async fn run_plugins(
     shared: &DispatchContext,
     delivery: &ClaimedDelivery,
@@ -209,7 +209,7 @@ async fn run_plugins(
     let mut reasons = Vec::new();
     let mut say = |plugin, text| reasons.push(DecisionReason { plugin, text });
     if delivery.attempt > MAX_ATTEMPTS {
-        // Only a delivery that ends the process itself comes here.
+        // Only a delivery that ends the whole process gets here.
         let error = anyhow::anyhow!("hook ended while it worked on the delivery, time and again");
         return (reasons, Err(PluginError::Permanent(error)));
     }

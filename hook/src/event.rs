@@ -1,9 +1,9 @@
-//! GitHub's events, with the fields somebody looks at and no other. What is missing or null is the
-//! zero value, as in Go.
+//! GitHub's webhook events, with only those fields that hook reads. A field that is missing or null
+//! has its zero value, as in Go.
 //!
-//! The repository of an event is the one its signature was checked for ([`RepositoryRef`]); names in
-//! the payload never replace it. An event nobody listens to is [`WebhookEvent::Other`], whatever its
-//! shape.
+//! The repository of an event is the [`RepositoryRef`] that its signature was checked for; names in
+//! the payload never replace it. An event that no plugin handles is [`WebhookEvent::Other`],
+//! whatever its shape.
 
 use common::{
     github::{GithubPullRequest, GithubUser},
@@ -13,16 +13,16 @@ use serde::Deserialize;
 
 use crate::webhook::RepositoryRef;
 
-/// What happened, as far as plugins care.
+/// One event of a delivery, as plugins receive it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum WebhookEvent {
     PullRequest(Box<PullRequestEvent>),
-    /// Somebody said something: a comment, a review, or the text of what was opened.
+    /// A text: a comment, a review, or the description of what was opened.
     Comment(GenericCommentEvent),
     Push(Box<PushEvent>),
-    /// Somebody pressed "Re-run" beside a check run, or for all of a commit.
+    /// Somebody pressed "Re-run" on one check run, or on all check runs of a commit.
     Rerun(Box<RerunEvent>),
-    /// Nothing here listens to it.
+    /// No plugin handles it.
     Other,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum WebhookEvent {
 pub(crate) struct PullRequestEvent {
     #[serde(deserialize_with = "null_default")]
     pub(crate) action: String,
-    /// As it was when GitHub told of it.
+    /// The state that GitHub sent with the event.
     #[serde(deserialize_with = "null_default")]
     pub(crate) pull_request: GithubPullRequest,
     pub(crate) label: Option<LabelPayload>,
@@ -54,7 +54,7 @@ pub(crate) struct LabelPayload {
     pub(crate) name: String,
 }
 
-/// An edit's former values; the shape of the others depends on the event.
+/// An edit's former base. The shape of other former values depends on the event.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct PullRequestChanges {
@@ -68,7 +68,7 @@ struct BaseChange {}
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct GenericCommentEvent {
     pub(crate) action: CommentAction,
-    /// Of the issue or pull request.
+    /// The number of the issue or pull request.
     pub(crate) number: u64,
     pub(crate) is_pull: bool,
     pub(crate) is_open: bool,
@@ -86,7 +86,7 @@ pub(crate) enum CommentAction {
 }
 
 impl CommentAction {
-    /// Opening something says its text, as submitting a review does.
+    /// Opening something counts as creating a comment with its text; so does submitting a review.
     fn parse_action(action: &str) -> Option<Self> {
         Some(match action {
             "created" | "opened" | "submitted" => Self::Created,
@@ -102,14 +102,14 @@ impl CommentAction {
 pub(crate) struct PushEvent {
     #[serde(rename = "ref", deserialize_with = "null_default")]
     pub(crate) git_ref: String,
-    /// What the ref points at: of an annotated tag, the tag's own object.
+    /// The object that the ref points at; for an annotated tag, the tag object itself.
     #[serde(deserialize_with = "null_default")]
     pub(crate) after: String,
     #[serde(deserialize_with = "null_default")]
     pub(crate) head_commit: HeadCommit,
     #[serde(deserialize_with = "null_default")]
     pub(crate) deleted: bool,
-    /// Link to what was pushed.
+    /// Link to the pushed changes.
     #[serde(deserialize_with = "null_default")]
     pub(crate) compare: String,
     #[serde(deserialize_with = "null_defaults")]
@@ -155,20 +155,20 @@ pub(crate) struct PushCommit {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RerunEvent {
-    /// The check run's name; `None` for all that failed.
+    /// The check run's name; `None` stands for all that failed.
     pub(crate) context: Option<String>,
     pub(crate) head_sha: String,
-    /// The slug of the App whose check run it is.
+    /// The slug of the App that owns the check run.
     pub(crate) app: String,
-    /// The name of the `ProwJob` that the check run is of.
+    /// The name of the `ProwJob` that the check run reports.
     pub(crate) prowjob: String,
-    /// Pull requests of the commit, without those from forks.
+    /// Pull requests of the commit; those from forks are missing.
     pub(crate) pulls: Vec<u64>,
     pub(crate) html_url: String,
     pub(crate) sender: GithubUser,
 }
 
-/// A check run or a check suite, which share what matters.
+/// A check run or a check suite: both have the fields that are read.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct CheckPayload {
@@ -224,8 +224,8 @@ impl CheckEvent {
     }
 }
 
-/// The events of one delivery, in the order they are acted on: opening a pull request is also
-/// a comment with its text.
+/// The events of one delivery, in the order they are acted on. Opening a pull request is also a
+/// comment with its text.
 pub(crate) fn parse_events(
     kind: &str,
     body: &[u8],
@@ -260,7 +260,7 @@ fn parse_comment_event(
     Ok(vec![read(said).unwrap_or(WebhookEvent::Other)])
 }
 
-/// The parts of the five kinds of payload that carry a text.
+/// The fields that hold a text in the five kinds of payload that carry one.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct CommentPayload {
@@ -272,7 +272,7 @@ struct CommentPayload {
     review: Option<CommentText>,
 }
 
-/// An issue or a pull request. What is opened is a text as well.
+/// An issue or a pull request. Its description is a text, too.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct IssueOrPullRequest {
@@ -280,7 +280,7 @@ struct IssueOrPullRequest {
     number: u64,
     #[serde(deserialize_with = "null_default")]
     state: String,
-    /// There when the issue is a pull request.
+    /// Present when the issue is a pull request.
     pull_request: Option<serde::de::IgnoredAny>,
     #[serde(flatten)]
     text: CommentText,
@@ -350,7 +350,7 @@ fn build_comment_event(
     }))
 }
 
-/// The few fields that say which lane a delivery belongs to, whatever the event.
+/// The few fields that determine a delivery's ordering key, whatever the event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct PayloadHeader {
@@ -381,7 +381,7 @@ struct PullRequestBaseRepo {
 }
 
 impl PayloadHeader {
-    /// A payload of another shape has no outline.
+    /// A payload of another shape gives an empty header.
     pub(crate) fn parse_payload(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
@@ -393,19 +393,19 @@ impl PayloadHeader {
         Some(full_name.split_once('/').unwrap_or((full_name, "")))
     }
 
-    /// Of the issue or pull request.
+    /// The number of the issue or pull request.
     pub(crate) fn issue_number(&self) -> Option<u64> {
         let of = |numbered: &Option<IssueRef>| numbered.as_ref().and_then(|it| it.number);
         of(&self.pull_request).or(of(&self.issue)).or(self.number)
     }
 
-    /// Events of one pull request, and pushes to one ref, are acted on in order.
+    /// Events with one key are acted on in order: those of one pull request, pushes to one ref.
     pub(crate) fn ordering_key(&self, identity: &RepositoryRef, event: &str, guid: &str) -> String {
         let RepositoryRef { org, repo } = identity;
         match (event, self.issue_number(), &self.git_ref) {
             ("push", _, Some(git_ref)) => format!("{org}/{repo}@{git_ref}"),
             (_, Some(number), _) => format!("{org}/{repo}#{number}"),
-            // Nothing to keep in order with.
+            // Other events need no order.
             _ => guid.to_owned(),
         }
     }

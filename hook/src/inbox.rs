@@ -1,8 +1,8 @@
-//! Deliveries, safe before they are acknowledged, and the decisions made on them.
+//! Stores deliveries before they are acknowledged, and the decisions made on them.
 //!
-//! webhook → `accept` → commit → 200; dispatch → `claim` → plugins → `finish`. The tables belong
-//! to one process. All writing goes through one task, so that what arrives together is committed
-//! together; see [`writer`]. What is written is in [`statements`], what goes again in [`sweep_deliveries`].
+//! webhook → `accept_delivery` → commit → 200; dispatch → `claim_deliveries` → plugins →
+//! `finish_delivery`. One process owns the tables. One task does all writing, so that what arrives
+//! together is committed together; see [`writer`]. [`statements`] writes, [`sweep`] removes.
 
 mod statements;
 mod sweep;
@@ -30,7 +30,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_backlog", include_str!("inbox/0002_backlog.sql")),
 ];
 
-/// Between two looks for what is no longer needed.
+/// The time between two sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A verified delivery that is not stored yet.
@@ -39,23 +39,23 @@ pub(crate) struct VerifiedDelivery {
     pub(crate) guid: String,
     pub(crate) event: String,
     pub(crate) identity: RepositoryRef,
-    /// Deliveries of one lane are acted on one after the other, in the order they arrived.
+    /// The ordering key: its deliveries are acted on one by one, in the order they arrived.
     pub(crate) lane: String,
     pub(crate) body: Bytes,
     pub(crate) received_at: Timestamp,
 }
 
-/// What became of a delivery at the door.
+/// The result of accepting a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AcceptOutcome {
     New,
-    /// Seen before, and waiting, running or done: nothing happens.
+    /// Stored before, and waiting, running or done: nothing happens.
     Known,
-    /// Seen before, and given up: gets another chance.
+    /// Stored before, and failed or dead: it is queued again.
     Revived,
 }
 
-/// A delivery that somebody works on.
+/// A delivery that is being worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClaimedDelivery {
     pub(crate) id: i64,
@@ -63,7 +63,7 @@ pub(crate) struct ClaimedDelivery {
     pub(crate) event: String,
     pub(crate) identity: RepositoryRef,
     pub(crate) body: Vec<u8>,
-    /// From 1.
+    /// Counted from 1.
     pub(crate) attempt: u32,
 }
 
@@ -71,14 +71,14 @@ pub(crate) struct ClaimedDelivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
     Done,
-    /// Wait until then.
+    /// Try again at `at`.
     Retry {
         at: Timestamp,
         error: String,
     },
     /// No attempt can succeed.
     Failed(String),
-    /// Enough attempts were made.
+    /// All attempts are used up.
     Dead(String),
 }
 
@@ -95,7 +95,7 @@ pub struct Inbox {
     db: SqliteDb,
     writes: mpsc::Sender<Box<dyn QueuedWrite>>,
     leisurely: mpsc::Sender<Box<dyn QueuedWrite>>,
-    /// Told after every commit that gives the dispatcher something to do.
+    /// Notified after every commit that gives the dispatcher something to do.
     work: Arc<Notify>,
 }
 
@@ -106,8 +106,8 @@ impl fmt::Debug for Inbox {
 }
 
 impl Inbox {
-    /// Opens the store at `path`, in memory without one, and starts its writer. Deliveries that
-    /// were being worked on when the last process ended are queued again.
+    /// Opens the store at `path`, or in memory when there is none, and starts its writer.
+    /// Deliveries that were being worked on when the last process ended are queued again.
     pub async fn open(path: Option<&Path>) -> anyhow::Result<Self> {
         let db = db::open_database(path, MIGRATIONS).await?;
         let mut transaction = db.begin().await?;
@@ -140,7 +140,7 @@ impl Inbox {
         enqueue_write(&self.writes, AcceptDelivery(delivery)).await
     }
 
-    /// Takes up to `limit` deliveries whose turn it is.
+    /// Claims up to `limit` deliveries whose turn it is.
     pub(crate) async fn claim_deliveries(
         &self,
         now: Timestamp,
@@ -168,8 +168,7 @@ impl Inbox {
         enqueue_write(&self.writes, end).await
     }
 
-    /// Removes what is no longer needed, every now and then, until `shutdown`. Other writes go
-    /// first.
+    /// Sweeps once per [`SWEEP_INTERVAL`] until `shutdown`. Other writes go first.
     pub(crate) async fn sweep_periodically(self, shutdown: CancellationToken) {
         let mut looks = tokio::time::interval(SWEEP_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +187,7 @@ impl Inbox {
         }
     }
 
-    /// Step by step, until nothing is left to remove. Returns how much has gone.
+    /// Sweeps step by step, until nothing is left to remove. Returns how much was removed.
     async fn sweep_deliveries(&self, now: Timestamp, max_bytes: i64) -> anyhow::Result<u64> {
         let mut all = 0;
         loop {
@@ -199,7 +198,7 @@ impl Inbox {
         }
     }
 
-    /// When the turn of the next waiting delivery comes, if it has not come yet.
+    /// When the next delivery becomes due, of those that are not due yet.
     pub(crate) async fn next_due(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let next: Option<i64> = sqlx::query_scalar(
             "SELECT due_at FROM deliveries WHERE due_at > $1 ORDER BY due_at LIMIT 1",
@@ -210,7 +209,7 @@ impl Inbox {
         Ok(next.and_then(|next| Timestamp::from_millisecond(next).ok()))
     }
 
-    /// Whether a delivery was ever stored, as far back as is kept.
+    /// Whether a delivery was ever stored, as far back as rows are kept.
     pub(crate) async fn knows_delivery(&self, guid: &str) -> anyhow::Result<bool> {
         let found: Option<i64> = sqlx::query_scalar("SELECT id FROM deliveries WHERE guid = $1")
             .bind(guid)
@@ -219,7 +218,7 @@ impl Inbox {
         Ok(found.is_some())
     }
 
-    /// Resolves when something was committed that may be claimed.
+    /// Resolves after a commit of something that may be claimed.
     pub(crate) async fn wait_for_work(&self) {
         self.work.notified().await;
     }

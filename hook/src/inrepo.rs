@@ -1,9 +1,8 @@
-//! The jobs a repository brings itself, as of a commit or as a pull request would leave them.
+//! Reads a repository's own jobs, at a commit or as a pull request would leave them.
 //!
-//! mirror (bare, without file contents) → `git merge-tree` → `git cat-file` → the files that
-//! count → text.
-//! Nothing is checked out, and nothing of a repository is ever executed. What the texts mean is
-//! [`common::config::inrepo`]'s; whether the jobs may be used is decided by the plugins.
+//! mirror (bare, without file contents) → `git merge-tree` → `git cat-file` → files → text.
+//! Nothing is checked out, and nothing of a repository is ever executed. [`common::config::inrepo`]
+//! parses the texts; the plugins decide whether the jobs may be used.
 
 mod cache;
 mod git;
@@ -34,20 +33,20 @@ type InRepoFiles = Vec<(String, String)>;
 pub(crate) struct PullRequestHead {
     pub(crate) number: u64,
     pub(crate) sha: String,
-    /// Somebody trusted stands for it. Without, git works on it under strict limits.
+    /// Somebody trusted vouches for it. Without that, git works on it under strict limits.
     pub(crate) trusted: bool,
 }
 
-/// Why a commit has no jobs of its own, though it may be asked for them.
+/// Why the in-repo configuration of a commit could not be read or used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum InRepoConfigError {
-    /// Git cannot merge the head into the base: the first files in conflict, none where the two
-    /// have no history in common.
+    /// Git cannot merge the head into the base. Holds the first files in conflict; none when the
+    /// two have no common history.
     Conflict(Vec<String>),
     /// The files cannot be used.
     Invalid(ConfigErrors),
-    /// Git cannot read the repository, and would not at the next attempt either. Why, in words
-    /// for the pull request.
+    /// Git cannot read the repository, and another attempt would not help. Holds the reason, in
+    /// words for the pull request.
     Unreadable(String),
 }
 
@@ -68,11 +67,11 @@ impl fmt::Display for InRepoConfigError {
     }
 }
 
-/// Reads repositories' own configurations. Cheap to clone.
+/// Reads in-repo configuration. Cheap to clone.
 #[derive(Clone)]
 pub struct InRepoReader {
     mirrors: Arc<Mirrors>,
-    /// Texts, not jobs: what they mean depends on the central configuration of the day.
+    /// Texts, not jobs: what they mean depends on the current central configuration.
     cache: cache::InRepoConfigCache,
 }
 
@@ -83,15 +82,15 @@ pub struct InRepoSettings {
     pub git_base: String,
     /// Where mirrors are kept; a temporary folder when `None`.
     pub dir: Option<PathBuf>,
-    /// Results kept in memory, as far as they are no more than 64 MiB.
+    /// How many results are cached, as long as they take no more than 64 MiB together.
     pub entries: usize,
-    /// All mirrors together are brought below this by removing those that were not used for
-    /// longest; 0 for no limit.
+    /// The size limit of all mirrors together: above it, those unused for longest are removed. 0
+    /// means no limit.
     pub disk_bytes: u64,
 }
 
 impl Default for InRepoSettings {
-    /// As the command line without a flag.
+    /// The defaults of the command line.
     fn default() -> Self {
         Self {
             git_base: "https://github.com".into(),
@@ -110,9 +109,9 @@ impl InRepoReader {
         })
     }
 
-    /// How many jobs a repository brings at `base_sha`, with the head of a pull request (its
-    /// number and commit) merged in. Reads past the memory: what a commit costs that was not
-    /// seen before, on a mirror that has it. For measuring.
+    /// How many jobs a repository brings at `base_sha`, with the head of a pull request (its number
+    /// and commit) merged in. Bypasses the cache: it measures what a new commit costs on a mirror
+    /// that has it. For benchmarks.
     pub async fn count_jobs(
         &self,
         org: &str,
@@ -141,8 +140,8 @@ impl InRepoReader {
 
     /// The repository's own jobs at `base_sha`, with `head` merged into it when there is one.
     ///
-    /// The outer error is about reaching git; the inner one about what was found. In the `last`
-    /// attempt what may pass by itself is taken as found.
+    /// The outer error is a failure to reach git or GitHub; the inner one is about what was found.
+    /// In the `last` attempt a failure that may pass becomes an inner error.
     pub(crate) async fn read_in_repo_config(
         &self,
         identity: &RepositoryRef,
@@ -190,7 +189,7 @@ impl InRepoReader {
     }
 }
 
-/// The error that everyone gets who waited for the same reading, with what callers look at.
+/// Copies an error for each caller that waited for the same read, with what callers match on.
 fn clone_error(error: &anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<github::GithubError>() {
         Some(github::GithubError::RateLimited { reset }) => {

@@ -41,53 +41,53 @@ use prowjobs::ProwJobClient;
 use redelivery::MissedDeliveries;
 use webhook::{DeliveryLog, PayloadBudget, WebhookEndpoint};
 
-/// The longest wait between two tries to reach the cluster at the start.
+/// The longest wait between two attempts to reach the cluster at the start.
 const MAX_START_BACKOFF: Duration = Duration::from_secs(10);
 
-/// For requests that are open when everything else has ended.
+/// How long open requests may take when everything else has ended.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What hook works with.
 pub struct HookContext {
     pub config: watch::Receiver<Arc<Config>>,
-    /// `plugins.yaml`; without one, every plugin looks at every repository.
+    /// `plugins.yaml`; without one, every plugin handles every repository.
     pub plugins: PluginConfigReceiver,
     pub github: github::GithubClient,
-    /// Where `ProwJob`s are.
+    /// The cluster that has the `ProwJob`s.
     pub cluster: kube::Client,
     pub inbox: Inbox,
     pub secrets: Arc<HmacSecretFile>,
     pub in_repo: InRepoReader,
     pub metrics: HookMetrics,
-    /// Set once deliveries are taken. They are worked on when the cluster can be reached.
+    /// Set once hook accepts deliveries. It works on them once the cluster can be reached.
     pub ready: ServiceReadiness,
     pub settings: HookSettings,
 }
 
-/// What the command line says and every part may want to know.
+/// Settings of the command line that several parts need.
 #[derive(Clone, Debug)]
 pub struct HookSettings {
     pub webhook_path: String,
     /// Nothing is changed on GitHub or in the cluster.
     pub dry_run: bool,
-    /// For work to end by itself once hook is to end; more than a second changes nothing.
+    /// How long work may go on after shutdown; more than a second changes nothing.
     pub grace_period: Duration,
-    /// For the whole of one payload to arrive. GitHub itself gives up after 10 s.
+    /// How long one payload may take to arrive. GitHub itself gives up after 10 s.
     pub body_timeout: Duration,
     pub enablement: github::GithubEnablementOptions,
-    /// Of the commit status that says whether the repository's own configuration can be used;
-    /// `None` for no status.
+    /// The context of the commit status that says whether the repository's own configuration can be
+    /// used; `None` for no status.
     pub config_status_context: Option<String>,
-    /// After the start, until GitHub is asked for what it could not deliver meanwhile: it sends
-    /// that at once, and has to find the way.
+    /// The wait after the start, until hook asks GitHub for missed deliveries: GitHub sends them at
+    /// once, and must be able to reach hook by then.
     pub ask_after: Duration,
-    /// As `ask_after`, after hook had to refuse what may have been good. Anybody can cause that,
+    /// Like `ask_after`, after hook had to refuse what may have been good. Anybody can cause that,
     /// so this bounds how often GitHub is asked.
     pub ask_again_after: Duration,
 }
 
 impl Default for HookSettings {
-    /// As the command line without a flag, except that things are done.
+    /// The defaults of the command line, except that `dry_run` is off.
     fn default() -> Self {
         Self {
             webhook_path: "/hook".into(),
@@ -115,11 +115,11 @@ pub(crate) struct DispatchContext {
     installation: Uuid,
 }
 
-/// Takes deliveries on `listener` and works them off until `shutdown`.
+/// Accepts deliveries on `listener` and works on them until `shutdown`.
 ///
-/// Deliveries are taken at once; work on them begins when the cluster can be reached. Where
-/// `ProwJob`s live is settled at the start. At the end work stops first, and deliveries are taken
-/// until it has.
+/// Deliveries are accepted at once; work on them begins when the cluster can be reached. The
+/// namespace of `ProwJob`s is read once, at the start. At the end work stops first; until it has
+/// stopped, deliveries are accepted.
 pub async fn run_hook(
     ctx: HookContext,
     listener: TcpListener,
@@ -137,7 +137,7 @@ pub async fn run_hook(
     };
     let router = webhook::webhook_router(endpoint, &ctx.settings.webhook_path);
     let serving = ServeOptions {
-        // The endpoint has a limit for the whole of a body, and an answer to give.
+        // The endpoint has its own limit for a whole body, and answers when it is exceeded.
         body_timeout: 2 * ctx.settings.body_timeout,
         grace: SHUTDOWN_GRACE,
         ..ServeOptions::default()
@@ -146,7 +146,7 @@ pub async fn run_hook(
     let server = tokio::spawn(serve_http(listener, router, serving, worked.clone()));
     ctx.ready.set_ready(ctx.inbox.is_ready().await);
 
-    // Ended with this function, at the latest.
+    // These tasks end with this function, at the latest.
     let mut beside = JoinSet::new();
     beside.spawn(ctx.inbox.clone().sweep_periodically(shutdown.clone()));
     let missed = MissedDeliveries {
@@ -179,7 +179,7 @@ pub async fn run_hook(
     server.await?
 }
 
-/// The installation's id, as soon as the cluster answers; `None` when that is too late.
+/// The installation's id, as soon as the cluster answers; `None` when `shutdown` comes first.
 async fn wait_for_installation_id(
     cluster: &kube::Client,
     namespace: &str,

@@ -1,4 +1,4 @@
-//! What hook counts, under Prow's names.
+//! hook's metrics, under Prow's names.
 //!
 //! The counters are exported as gauges: the text format would append `_total` to a counter's
 //! name, and dashboards look for the names that Prow uses.
@@ -43,7 +43,7 @@ struct ResponseCodeLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct PluginHandleLabels {
     pub(crate) event_type: String,
-    /// `none` for events that have none.
+    /// `none` for events without an action.
     pub(crate) action: String,
     pub(crate) plugin: &'static str,
     /// Whether anything was changed, on GitHub or in the cluster.

@@ -1,4 +1,4 @@
-//! The command line, as Prow spells it.
+//! The command line, with Prow's flags.
 
 use std::path::PathBuf;
 
@@ -16,10 +16,10 @@ use crate::InRepoSettings;
 #[derive(Clone, Debug, Args)]
 #[group(skip)]
 pub struct HookOptions {
-    /// Where GitHub delivers.
+    /// The path that GitHub sends webhooks to.
     #[arg(long, default_value = "/hook", value_name = "PATH")]
     pub webhook_path: String,
-    /// Where deliveries are listened for.
+    /// The port that webhooks arrive at.
     #[arg(long, default_value_t = 8888)]
     pub port: u16,
     /// Decide and log, and change nothing on GitHub or in the cluster.
@@ -32,8 +32,8 @@ pub struct HookOptions {
         default_missing_value = "true"
     )]
     pub dry_run: bool,
-    /// For work that has begun when hook is to end; more than a second changes nothing, since
-    /// the next process takes up what is cut off.
+    /// How long work may go on at shutdown; more than a second changes nothing, since the next
+    /// process takes up what is cut off.
     #[arg(long, default_value = "180s")]
     pub grace_period: GoDuration,
     /// The webhook's secret: one token, or a YAML map of tokens by `org/repo`, `org` and `*`.
@@ -42,8 +42,8 @@ pub struct HookOptions {
     /// Where deliveries are kept until they are acted on. Not a flag of Prow's.
     #[arg(long, default_value = "/var/lib/hook/hook.db", value_name = "FILE")]
     pub database: PathBuf,
-    /// Disk for mirrors of repositories that bring jobs themselves, in MiB; those unused for
-    /// longest are removed above it. 0 for no limit. Not a flag of Prow's.
+    /// Disk for mirrors of repositories that bring jobs themselves, in MiB; above it, those unused
+    /// for longest are removed. 0 for no limit. Not a flag of Prow's.
     #[arg(long, default_value_t = 20 << 10, value_name = "MIB")]
     pub mirror_disk_mib: u64,
     /// Context of a commit status that is red while a pull request's own job configuration cannot
@@ -78,8 +78,7 @@ impl HookOptions {
     }
 }
 
-/// `--github-host` is a host in Prow; with a scheme it is the whole base, for a GitHub without
-/// TLS.
+/// In Prow, `--github-host` is a host; here it may also be a base URL, for a GitHub without TLS.
 fn git_base(host: &str) -> String {
     if host.contains("://") {
         host.to_owned()
@@ -88,8 +87,8 @@ fn git_base(host: &str) -> String {
     }
 }
 
-/// Prow's flags for plugins that are not here. Taken, so that its manifests start, and without
-/// an effect.
+/// Prow's flags for plugins that do not exist here. They are accepted, so that Prow's manifests
+/// start, and have no effect.
 #[derive(Clone, Debug, Default, Args)]
 pub struct UnusedPluginFlags {
     #[arg(long, hide = true)]

@@ -1,4 +1,4 @@
-//! `plugins.yaml` as hook takes it: read, held against what is built, and kept up to date.
+//! Reads `plugins.yaml`, compares it with the plugins that exist here, and keeps it up to date.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,14 +11,14 @@ use tokio::sync::watch;
 
 use crate::plugins::ALL_PLUGINS;
 
-/// Where `plugins.yaml` is looked for when no flag says so. Only there it may be missing.
+/// The path of `plugins.yaml` without a flag. Only there it may be missing.
 const DEFAULT: &str = "/etc/plugins/plugins.yaml";
 
-/// What every event is held against: `None` when there is no file.
+/// The current `plugins.yaml`; `None` when there is no file.
 pub type PluginConfigReceiver = watch::Receiver<Arc<Option<PluginConfiguration>>>;
 
-/// Reads `plugins.yaml` and follows it for as long as the agent lives. A first reading that
-/// fails is final.
+/// Reads `plugins.yaml` and follows its changes for as long as the agent lives. If the first read
+/// fails, it is not tried again.
 pub fn follow_plugins(
     options: &PluginOptions,
     metrics: &LoadMetrics,
@@ -52,7 +52,7 @@ fn load_plugins(options: &PluginOptions) -> Result<Option<PluginConfiguration>, 
     Ok(Some(plugins))
 }
 
-/// What an operator should know of a file that holds.
+/// What an operator should know about a usable file.
 fn plugin_warnings(file: &str, plugins: &PluginConfiguration) -> Vec<String> {
     let told = [
         plugins.unknown_plugins(),
@@ -63,7 +63,7 @@ fn plugin_warnings(file: &str, plugins: &PluginConfiguration) -> Vec<String> {
     told.chain(unsupported_plugins(file, plugins)).collect()
 }
 
-/// What Prow does and hook does not, in one line.
+/// One line with what Prow has and hook has not.
 fn unsupported_plugins(file: &str, plugins: &PluginConfiguration) -> Option<String> {
     let built = |name: &str| ALL_PLUGINS.iter().any(|plugin| plugin.name == name);
     let names = plugins.plugin_names().into_iter();

@@ -1,4 +1,4 @@
-//! The plugins: each looks at events and acts on them.
+//! The plugins: each reads events and acts on them.
 
 pub(crate) mod trigger;
 
@@ -13,17 +13,17 @@ use jiff::Timestamp;
 
 use crate::{DispatchContext, event::WebhookEvent, inbox::ClaimedDelivery, webhook::RepositoryRef};
 
-/// Every plugin there is, in the order they see an event.
+/// All plugins, in the order in which they get an event.
 pub(crate) const ALL_PLUGINS: &[Plugin] = &[trigger::PLUGIN];
 
-/// A name, as `plugins.yaml` knows it, and what to do about an event.
+/// A plugin's name in `plugins.yaml`, and its event handler.
 #[derive(Clone, Copy)]
 pub(crate) struct Plugin {
     pub(crate) name: &'static str,
     pub(crate) handle: for<'a> fn(PluginRequest<'a>) -> BoxFuture<'a, PluginOutcome>,
 }
 
-/// Whether a plugin looks at a repository: without `plugins.yaml` each looks at all.
+/// Whether a plugin handles a repository: without `plugins.yaml` each handles all.
 pub(crate) fn is_enabled(
     plugins: Option<&PluginConfiguration>,
     plugin: &str,
@@ -32,7 +32,7 @@ pub(crate) fn is_enabled(
     let Some(plugins) = plugins else {
         return true;
     };
-    // `*` is ours: Prow has no way to say "everywhere".
+    // `*` is an addition: Prow has no way to say "everywhere".
     let everywhere = plugins.plugins.0.get("*").is_some_and(|entry| {
         let excluded = entry.excludes_repo(&identity.repo);
         !excluded && entry.plugins.iter().any(|name| name == plugin)
@@ -40,19 +40,19 @@ pub(crate) fn is_enabled(
     everywhere || plugins.is_enabled(plugin, &identity.org, &identity.repo)
 }
 
-/// An event on its way to a plugin.
+/// An event, with what a plugin needs to handle it.
 #[derive(Clone, Copy)]
 pub(crate) struct PluginRequest<'a> {
     pub(crate) shared: &'a DispatchContext,
-    /// The configuration of this moment: one event is decided by one.
+    /// The current configuration: one event is decided by one configuration.
     pub(crate) config: &'a Arc<Config>,
-    /// `plugins.yaml` of this moment.
+    /// The current `plugins.yaml`.
     pub(crate) plugins: Option<&'a PluginConfiguration>,
     pub(crate) delivery: &'a ClaimedDelivery,
     pub(crate) event: &'a WebhookEvent,
 }
 
-/// What a plugin made of an event. An error does not undo what was done before it.
+/// What a plugin did about an event. An error does not undo what was done before it.
 #[derive(Debug, Default)]
 pub(crate) struct PluginOutcome {
     pub(crate) reasons: Vec<String>,
@@ -62,7 +62,7 @@ pub(crate) struct PluginOutcome {
 }
 
 impl PluginOutcome {
-    /// The plugin does not listen to the event.
+    /// The plugin does not handle the event.
     pub(crate) fn ignored_event() -> Self {
         Self::default()
     }
@@ -74,7 +74,7 @@ pub(crate) enum PluginError {
     /// Worth another attempt.
     #[error("{0:#}")]
     Transient(anyhow::Error),
-    /// Worth another attempt, but not before then.
+    /// Worth another attempt, but not before the given time.
     #[error("GitHub's rate limit holds until {0}")]
     NotBefore(Timestamp),
     /// No attempt can succeed.
@@ -83,8 +83,8 @@ pub(crate) enum PluginError {
 }
 
 impl PluginError {
-    /// The one of two that decides what happens next: as long as one may succeed, all are tried
-    /// again.
+    /// Of two errors, the one that decides what happens next: if one attempt may still succeed, all
+    /// are tried again.
     pub(crate) fn most_retryable(self, other: Self) -> Self {
         match (&self, &other) {
             (Self::Permanent(_), _) => other,
@@ -101,7 +101,7 @@ impl From<github::GithubError> for PluginError {
             github::GithubError::NotFound(_)
             | github::GithubError::Forbidden(_)
             | github::GithubError::Invalid(_) => Self::Permanent(error.into()),
-            // A bad token is mended by the operator, not by the sender.
+            // The operator has to fix a bad token, not the sender.
             github::GithubError::Unauthorized(_) | github::GithubError::Other(_) => {
                 Self::Transient(error.into())
             }

@@ -1,4 +1,4 @@
-//! Making and aborting `ProwJob`s: each call may be repeated and has its effect once.
+//! Creates and aborts `ProwJob`s: each call may be repeated and has its effect once.
 
 use anyhow::bail;
 use common::{
@@ -14,10 +14,10 @@ use serde_json::json;
 
 use crate::webhook::RepositoryRef;
 
-/// Objects fetched at once.
+/// Objects per page of a list.
 const PAGE_SIZE: u32 = 500;
 
-/// Tries against somebody who writes the same object.
+/// Attempts at a patch while somebody else writes the same object.
 const CONFLICT_TRIES: usize = 10;
 
 /// Writes the `ProwJob`s of one namespace.
@@ -27,7 +27,7 @@ pub(crate) struct ProwJobClient {
     namespace: String,
 }
 
-/// Whose jobs to abort.
+/// The pull request whose jobs are aborted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PullRequestKey<'a> {
     pub(crate) org: &'a str,
@@ -44,7 +44,7 @@ impl ProwJobClient {
         &self.namespace
     }
 
-    /// Creates a `ProwJob`. One of its name that stems from the same delivery and job is it.
+    /// Creates a `ProwJob`. One of its name from the same delivery and job counts as created.
     pub(crate) async fn create_prowjob(&self, job: &ProwJob) -> anyhow::Result<()> {
         let api: Api<ProwJob> = Api::namespaced(self.client.clone(), &self.namespace);
         match api.create(&PostParams::default(), job).await {
@@ -61,7 +61,7 @@ impl ProwJobClient {
         }
     }
 
-    /// Aborts the unfinished presubmits of a pull request, but for those that `delivery` itself
+    /// Aborts the unfinished presubmits of a pull request, except those that `delivery` itself
     /// started. Returns how many were aborted.
     ///
     /// Plank ends their pods and completes them.
@@ -100,8 +100,8 @@ impl ProwJobClient {
         }
     }
 
-    /// The pull request with this newest commit, as far as jobs tell: `prowjob` if it is one of
-    /// that commit, else any of the repository's presubmits.
+    /// The pull request with this newest commit, as its jobs say: `prowjob` if it ran on that
+    /// commit, else any presubmit of the repository.
     pub(crate) async fn find_pull_at(
         &self,
         identity: &RepositoryRef,
@@ -135,8 +135,8 @@ impl ProwJobClient {
         }
     }
 
-    /// Whether the job was still unfinished. A writer in between is not overruled: the object is
-    /// read again.
+    /// Returns whether the job was still unfinished. When somebody else wrote the object meanwhile,
+    /// it is read again.
     async fn abort_prowjob(&self, mut job: ProwJob) -> anyhow::Result<bool> {
         let api: Api<ProwJob> = Api::namespaced(self.client.clone(), &self.namespace);
         for _ in 0..CONFLICT_TRIES {
@@ -170,8 +170,8 @@ impl ProwJobClient {
     }
 }
 
-/// Names that fit into labels are looked for by label, the others among all presubmits of that
-/// pull request number.
+/// Names that fit into labels are selected by label. Otherwise all presubmits of that pull request
+/// number are selected.
 fn presubmit_selector(pull: PullRequestKey<'_>) -> String {
     let mut terms = vec![
         format!("{}={}", labels::TYPE, ProwJobType::Presubmit),
@@ -188,7 +188,7 @@ fn repo_terms<'a>(org: &'a str, repo: &'a str) -> impl Iterator<Item = String> +
         .map(|(label, value)| format!("{label}={value}"))
 }
 
-/// The pull request that a presubmit of the repository ran on, if on this commit.
+/// The pull request that a presubmit of the repository ran on, if it was at this commit.
 fn pull_number_at(job: &ProwJob, identity: &RepositoryRef, sha: &str) -> Option<u64> {
     let refs = job.spec.refs.as_ref()?;
     let own = refs.org == identity.org && refs.repo == identity.repo;
@@ -196,7 +196,7 @@ fn pull_number_at(job: &ProwJob, identity: &RepositoryRef, sha: &str) -> Option<
     (own && job.spec.job_type == ProwJobType::Presubmit).then_some(pull.number)
 }
 
-/// Labels can be set by a job's author; the spec decides.
+/// A job's author can set labels, so only the spec decides.
 fn is_unfinished_of(job: &ProwJob, pull: PullRequestKey<'_>, delivery: &str) -> bool {
     let of_pull = job.spec.refs.as_ref().is_some_and(|refs| {
         refs.org == pull.org

@@ -1,9 +1,9 @@
-//! What GitHub could not deliver, asked for again: it does not try twice by itself.
+//! Asks GitHub again for deliveries that it could not deliver: GitHub does not retry by itself.
 //!
-//! At the start, for what came while hook was away, and after each time that hook had to refuse
-//! what may have been good: the disk was full, or too much came at once. Only an App can ask.
+//! It asks after the start, for what came while hook was down, and whenever hook had to refuse what
+//! may have been good: the disk was full, or too much came at once. Only an App can ask.
 //!
-//! GitHub's list of deliveries → `choose` (pure) → redelivery → the webhook, as any other.
+//! GitHub's list of deliveries → `choose_missed` (pure) → redelivery → the webhook, like any other.
 
 mod choose;
 
@@ -17,19 +17,19 @@ use tokio_util::sync::CancellationToken;
 use crate::{HookSettings, inbox::Inbox};
 use choose::choose_missed;
 
-/// GitHub redelivers what is no older.
+/// GitHub redelivers nothing older.
 const REDELIVERY_WINDOW: SignedDuration = SignedDuration::from_hours(3 * 24);
 
-/// What is looked at again beyond the last look: attempts that were under way.
+/// How far a check goes back beyond the last one, for attempts that were under way.
 const RECHECK_OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
-/// Pages of a hundred that one look reads.
+/// Pages of a hundred deliveries that one check reads.
 const MAX_PAGES: usize = 50;
 
-/// Redeliveries that one look asks for, the oldest first. The next look asks for the others.
+/// Redeliveries that one check asks for, oldest first. The next check asks for the others.
 const MAX_REDELIVERIES: usize = 500;
 
-/// Until it is looked whether redeliveries arrived; doubled each time that some did not.
+/// The wait before a check whether redeliveries arrived; doubled each time that some did not.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(30 * 60);
 
@@ -37,12 +37,12 @@ pub(crate) struct MissedDeliveries {
     pub(crate) github: github::GithubClient,
     pub(crate) inbox: Inbox,
     pub(crate) settings: HookSettings,
-    /// Told when a delivery was refused.
+    /// Notified when a delivery was refused.
     pub(crate) refused: Arc<Notify>,
 }
 
 impl MissedDeliveries {
-    /// Looks after the start, and again after refusals, until `shutdown`.
+    /// Checks after the start, and again after refusals, until `shutdown`.
     pub(crate) async fn run_redelivery(self, shutdown: CancellationToken) {
         if self.github.is_app() {
             tokio::select! {
@@ -74,9 +74,9 @@ impl MissedDeliveries {
         }
     }
 
-    /// Asks again for what failed since then. Whether there is nothing to ask for.
+    /// Asks again for what failed since then. Returns whether nothing is left to ask for.
     async fn try_redeliver_since(&self, since: Timestamp) -> bool {
-        // GitHub keeps no more.
+        // GitHub keeps nothing older.
         let since = since.max(Timestamp::now() - REDELIVERY_WINDOW);
         match self.redeliver_since(since).await {
             Ok(0) => true,
@@ -89,7 +89,7 @@ impl MissedDeliveries {
         }
     }
 
-    /// Returns how many are on their way again, or still have to be asked for.
+    /// Returns how many are being redelivered, or still have to be asked for.
     async fn redeliver_since(&self, since: Timestamp) -> anyhow::Result<usize> {
         let listed = self.list_deliveries_since(since).await?;
         let mut missed = Vec::new();
@@ -106,7 +106,7 @@ impl MissedDeliveries {
         Ok(open)
     }
 
-    /// What GitHub has tried to deliver, newest first, back to `since`.
+    /// GitHub's attempts to deliver, newest first, back to `since`.
     async fn list_deliveries_since(
         &self,
         since: Timestamp,
@@ -135,7 +135,7 @@ impl MissedDeliveries {
         Ok(all)
     }
 
-    /// Whether it may arrive now.
+    /// Returns whether the delivery may arrive now.
     async fn request_redelivery(&self, delivery: &HookDelivery) -> github::GithubResult<bool> {
         let (guid, event) = (&delivery.guid, &delivery.event);
         let (code, status) = (delivery.status_code, &delivery.status);
@@ -158,7 +158,7 @@ impl MissedDeliveries {
                 );
                 Ok(true)
             }
-            // GitHub has it no more, or may not send it again.
+            // GitHub no longer has it, or may not send it again.
             Err(error @ (github::GithubError::NotFound(_) | github::GithubError::Invalid(_))) => {
                 tracing::warn!(
                     delivery = guid,

@@ -1,4 +1,4 @@
-//! `hook` as a process of its own: from flags to a [`HookContext`].
+//! `hook` as a process of its own: makes a [`HookContext`] from flags.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -16,8 +16,8 @@ use crate::{
     plugin_config, run_hook,
 };
 
-/// Prow's hook may `update` what ours patches. Deliveries are taken all the same, so hook is ready
-/// without.
+/// `patch` is not among them: Prow's role for hook has `update` instead. hook accepts deliveries
+/// without these permissions, so it is ready without them.
 const NEEDS: kube::RequiredPermissions = kube::RequiredPermissions {
     service: "hook",
     infra: &[kube::ClusterPermission {

@@ -1,7 +1,7 @@
-//! `POST /hook`: who may deliver what, answered before any work is done.
+//! `POST /hook`: checks who delivers what, and answers before any work is done.
 //!
-//! socket → checks → [`Inbox`](crate::inbox::Inbox) → commit → 200. What a delivery means is not
-//! looked at here, beyond the repository it names.
+//! socket → checks → [`Inbox`] → commit → 200. This module interprets
+//! nothing of a delivery beyond the repository that it names.
 
 mod body;
 mod log;
@@ -33,7 +33,7 @@ pub(crate) use log::DeliveryLog;
 pub(crate) use repository_ref::RepositoryRef;
 pub use secrets::HmacSecretFile;
 
-/// Characters of a path that a line of the log shows.
+/// Most characters of a path in a log line.
 const MAX_PATH: usize = 100;
 
 /// What the endpoint needs to answer.
@@ -44,12 +44,12 @@ pub(crate) struct WebhookEndpoint {
     pub(crate) body_timeout: Duration,
     pub(crate) room: PayloadBudget,
     pub(crate) log: DeliveryLog,
-    /// Told when a delivery was refused that another attempt may bring in.
+    /// Notified when a delivery was refused that may succeed in another attempt.
     pub(crate) missed: Arc<Notify>,
 }
 
-/// The routes of the public port. To look at any other path is answered with an empty 200, as load
-/// balancers have come to expect of hook; what is sent there is refused.
+/// The routes of the public port. Any other path answers with an empty 200, as load balancers
+/// expect of hook; only a POST to it is refused.
 pub(crate) fn webhook_router(endpoint: WebhookEndpoint, webhook_path: &str) -> Router {
     Router::new()
         .route(webhook_path, any(handle_webhook))
@@ -94,7 +94,7 @@ impl IntoResponse for WebhookRefusal {
     }
 }
 
-/// Why a delivery was not taken: what its sender hears, and what the operator reads besides.
+/// Why a delivery was refused: the answer to its sender, and the cause for the operator.
 #[derive(Debug)]
 struct RefusedDelivery {
     refusal: WebhookRefusal,
@@ -122,7 +122,7 @@ async fn handle_webhook(
         }
         Err(RefusedDelivery { refusal, cause }) => {
             endpoint.log.log_refused(&known, refusal, cause.as_ref());
-            // As far as we know, it was a good one.
+            // The delivery may have been a good one.
             if refusal.0.is_server_error() || refusal.0 == StatusCode::REQUEST_TIMEOUT {
                 endpoint.missed.notify_one();
             }
@@ -133,7 +133,7 @@ async fn handle_webhook(
     answer
 }
 
-/// `known` says, also of what is refused, as much as was found out.
+/// `known` collects what is found out about the delivery, also when it is refused.
 async fn accept_webhook(
     endpoint: &WebhookEndpoint,
     request: Request,
@@ -146,7 +146,7 @@ async fn accept_webhook(
         guid,
         signature,
     } = check_headers(&parts.method, &parts.headers)?;
-    // The room is given back once the delivery is stored or refused.
+    // The memory is released once the delivery is stored or refused.
     let (body, _room) =
         body::read_body(&parts.headers, body, &endpoint.room, endpoint.body_timeout).await?;
     let claim = repository_ref::read_repository_claim(&body);
@@ -182,7 +182,7 @@ async fn accept_webhook(
         })
 }
 
-/// The headers a delivery is known by.
+/// The headers that every delivery has.
 #[derive(Debug, PartialEq, Eq)]
 struct WebhookHeaders {
     event: String,
@@ -237,8 +237,8 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<WebhookHeaders,
     })
 }
 
-/// The text of a header, or `missing`; with its status and the words `garbled` where there is
-/// something else.
+/// The text of a header, or `missing`. When the header is no text: the status of `missing` with the
+/// message `garbled`.
 fn required_header(
     headers: &HeaderMap,
     name: &str,
@@ -257,13 +257,13 @@ fn required_header(
     }
 }
 
-/// `None` for an empty one, too.
+/// `None` for an empty header, too.
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     (!value.is_empty()).then_some(value)
 }
 
-/// Finds the key by what the body says about itself, then checks the signature, then whether
+/// Finds the key by the repository that the body claims, then checks the signature, then whether
 /// the body is a payload at all.
 fn check_body(
     secrets: &secrets::HmacSecrets,

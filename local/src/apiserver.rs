@@ -1,8 +1,8 @@
-//! The embedded Kubernetes API: an axum router on one `SQLite` file that clients take for a cluster.
+//! The embedded Kubernetes API: an axum router on one `SQLite` file. Clients use it like a cluster.
 //!
 //! request → `routes` → `rest` (a verb) → `store` (one writer, commit, then watchers) → `SQLite`.
-//! Not here: admission, RBAC, quota, a scheduler, workload controllers, exec, protobuf, conversion. What is not built
-//! answers 501.
+//! Not here: admission, RBAC, quota, a scheduler, workload controllers, exec, conversion, and
+//! protobuf but for a few request bodies. What is not implemented answers 501.
 
 mod builtin;
 mod decoding;
@@ -45,16 +45,17 @@ use store::ClusterStore;
 /// Namespaces every cluster has.
 const INITIAL_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
-/// Where the embedded API keeps things.
+/// Where the embedded API keeps its data.
 #[derive(Debug, Clone)]
 pub struct ApiServerOptions {
     /// The `SQLite` file; `None` keeps everything in memory.
     pub db: Option<PathBuf>,
-    /// Folder of the containers' output, see [`LogSource`].
+    /// Folder of container output, see [`LogSource`].
     pub logs: PathBuf,
 }
 
-/// A running embedded API. Cheap to clone; ends with its last clone, or by [`ApiServer::close_store`].
+/// A running embedded API. Cheap to clone. It ends when its last clone is dropped, or by
+/// [`ApiServer::close_store`].
 #[derive(Debug, Clone)]
 pub struct ApiServer {
     inner: Arc<ApiServerInner>,
@@ -67,7 +68,8 @@ struct ApiServerInner {
 }
 
 impl ApiServer {
-    /// Opens the store. Fails, naming the process, when another one holds the file.
+    /// Opens the store. Fails when another process has locked the file; the error names that
+    /// process.
     pub async fn start(options: ApiServerOptions) -> anyhow::Result<Self> {
         let store = ClusterStore::open_store(options.db.as_deref()).await?;
         let api = Self {
@@ -100,7 +102,7 @@ impl ApiServer {
         Ok(())
     }
 
-    /// A client without a socket in between, for the services of this process.
+    /// A client without a socket, for the services of this process.
     pub fn in_process_client(&self, namespace: &str) -> kube::Client {
         let service =
             self.build_router()
@@ -110,12 +112,13 @@ impl ApiServer {
         kube::Client::new(service, namespace)
     }
 
-    /// The API without TLS and without a token: for this process only.
+    /// The API without TLS and without a token, for this process only.
     pub fn build_router(&self) -> axum::Router {
         routes::build_router(self.clone())
     }
 
-    /// Serves on a loopback listener, by TLS and to who has the token, until `shutdown`. Returns at once.
+    /// Serves the API with TLS on a loopback listener until `shutdown`, to clients that have the
+    /// token. Returns at once.
     pub async fn serve_loopback(
         &self,
         listener: tokio::net::TcpListener,
@@ -124,7 +127,7 @@ impl ApiServer {
         endpoint::serve_endpoint(self.build_router(), listener, shutdown)
     }
 
-    /// Commits what is under way and gives the file free; later requests fail.
+    /// Commits pending writes and unlocks the file. Later requests fail.
     pub async fn close_store(&self) {
         self.inner.store.close_store().await;
     }

@@ -1,9 +1,9 @@
 //! The GitHub stand-in: REST, webhooks and smart HTTP on git repositories.
 //!
 //! State is bare repositories and one `SQLite` file. Clients cannot tell it from GitHub within the
-//! scope of the README; a route outside of it answers 501 and is told of by [`FakeGithub::unbuilt`].
-//! It is reached on loopback only, unless [`FakeGithubOptions::beyond_loopback`] is set; any other `Host`, and
-//! whatever a web page sends, is refused.
+//! scope of the README. A route outside of it answers 501, and [`FakeGithub::list_unimplemented`]
+//! lists it. It is reached on loopback only, unless [`FakeGithubOptions::beyond_loopback`] is set.
+//! Any other `Host`, and whatever a web page sends, is refused.
 
 pub(crate) mod access;
 mod caller;
@@ -47,15 +47,17 @@ use render::JsonRenderer;
 use store::{GithubStore, StoredRepo};
 use webhook_sender::WebhookSender;
 
-/// Where the stand-in keeps its state, and how long it trusts.
+/// Where the stand-in keeps its state, how long tokens live, and who reaches it.
 #[derive(Clone, Debug)]
 pub struct FakeGithubOptions {
-    /// Folder of `github.db` and the repositories; `None` for a temporary one and a database in memory.
+    /// Folder of `github.db` and the repositories. `None` for a temporary folder and a database in
+    /// memory.
     pub data: Option<PathBuf>,
-    /// How long a token of an installation lives; GitHub's is one hour.
+    /// How long an installation token lives; on GitHub one hour.
     pub token_lifetime: Duration,
-    /// Lets it listen on an address that other machines reach: for a network of its own, since who
-    /// reaches it may act as a user whose token is known. The address is its URL, and the only `Host`.
+    /// Lets it listen on an address that other machines reach. Meant for a network of its own,
+    /// since whoever reaches it may act as a user whose token is known. The address is its URL, and
+    /// the only `Host`.
     pub beyond_loopback: bool,
 }
 
@@ -69,18 +71,18 @@ impl Default for FakeGithubOptions {
     }
 }
 
-/// A running stand-in. Clones are the same one; it ends when `shutdown` is cancelled.
+/// A running stand-in. Clones share it. It ends when `shutdown` is cancelled.
 #[derive(Clone, Debug)]
 pub struct FakeGithub {
     context: FakeGithubContext,
 }
 
 impl FakeGithub {
-    /// Serves on `listener` until `shutdown`. Deliveries left over from an earlier run are sent.
+    /// Serves on `listener` until `shutdown`. Sends the deliveries that an earlier run left unsent.
     ///
     /// # Errors
-    /// When the data folder cannot be used, or another process uses it; and for an address that the
-    /// options do not allow.
+    /// When the data folder cannot be used, or another process uses it. When the options do not
+    /// allow the address.
     pub async fn start(
         options: FakeGithubOptions,
         listener: TcpListener,
@@ -139,7 +141,7 @@ impl FakeGithub {
     }
 }
 
-/// The names it is called by.
+/// The values of `Host` that are served.
 fn allowed_hosts(address: SocketAddr) -> Vec<String> {
     let mut hosts = vec![address.to_string()];
     if address.ip().is_loopback() {
@@ -148,7 +150,7 @@ fn allowed_hosts(address: SocketAddr) -> Vec<String> {
     hosts
 }
 
-/// What every route has at hand.
+/// What every route handler gets.
 #[derive(Clone, Debug)]
 pub(crate) struct FakeGithubContext(Arc<FakeGithubState>);
 
@@ -166,13 +168,13 @@ pub(crate) struct FakeGithubState {
     pub(crate) hosts: Vec<String>,
     pub(crate) store: GithubStore,
     pub(crate) repos: PathBuf,
-    /// Tokens that people at a terminal use, each in a file of its account's name.
+    /// Folder of the tokens of local users, one file each, with the account's name.
     pub(crate) tokens: PathBuf,
     pub(crate) token_lifetime: Duration,
     pub(crate) deliverer: WebhookSender,
-    /// Held by whoever changes something, so that refs, rows and webhooks agree and keep their order.
+    /// Locked during each change, so that refs, rows and webhooks agree and keep their order.
     pub(crate) turn: tokio::sync::Mutex<()>,
-    /// Answered so far, for the rate-limit headers.
+    /// Number of requests answered, for the rate-limit headers.
     pub(crate) requests: AtomicU64,
     pub(crate) unbuilt: Mutex<Vec<String>>,
     _temporary: Option<tempfile::TempDir>,
@@ -195,13 +197,14 @@ impl FakeGithubState {
         self.open_bare_repo_by_id(repo.id)
     }
 
-    /// Where the token of an account is, if it is in a file.
+    /// The file with the token of an account, if there is one.
     pub(crate) fn find_token_file(&self, login: &str) -> Option<PathBuf> {
         let file = self.tokens.join(login);
         file.is_file().then_some(file)
     }
 
-    /// Folders are named by number: a name is a stranger's, and may change its case.
+    /// Folders have the repository's id as name: a repository's name comes from outside and may
+    /// change its case.
     pub(crate) fn open_bare_repo_by_id(&self, repo: i64) -> BareRepo {
         BareRepo::at_path(self.repos.join(format!("{repo}.git")))
     }

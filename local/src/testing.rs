@@ -1,6 +1,7 @@
-//! A cluster for a test: the embedded API, or a real one where [`KUBECONFIG`] names it.
+//! A cluster for a test: the embedded API, or a real one that [`KUBECONFIG`] names.
 //!
-//! The same tests run on both, so that a difference between the two is found. Nothing here is used by a program.
+//! The same tests run on both, which finds differences between the two. No program uses this
+//! module.
 
 use std::{path::Path, time::Duration};
 
@@ -19,26 +20,30 @@ use serde_json::json;
 
 use crate::apiserver::{ApiServer, ApiServerOptions};
 
-/// The environment variable with the path of a kubeconfig; its current context is the cluster.
+/// The environment variable with the path of a kubeconfig. Its current context is the cluster.
 pub const KUBECONFIG: &str = "PROW_TEST_KUBECONFIG";
 
-/// The environment variable that says that the cluster serves `ProwJob`s already, by a CRD that is not ours.
+/// The environment variable that says that the cluster serves `ProwJob`s already, by another CRD
+/// than ours.
 pub const GIVEN_CRD: &str = "PROW_TEST_GIVEN_CRD";
 
-/// The `schedulerName` of tests' pods. Nobody answers to it, so a pod stays as the test moves it on any cluster.
+/// The `schedulerName` of tests' pods. No scheduler has this name, so on any cluster a pod changes
+/// only when the test changes it.
 pub const SCHEDULER: &str = "prow-test";
 
-/// Who owns the CRD's fields. Those of another manager that differ are a conflict, which leaves his CRD as it is.
+/// Field manager of the CRD. Fields of another manager that differ are a conflict, and his CRD
+/// stays as it is.
 const CRD_FIELD_MANAGER: &str = "prow-test";
 
-/// Generous: only a broken cluster reaches it.
+/// Long enough that only a broken cluster reaches it.
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A cluster with the `ProwJob` kind, and a namespace of it for one test.
+/// A cluster that serves `ProwJob`s, with a namespace for one test.
 pub struct TestCluster {
-    /// Its default namespace is the test's.
+    /// Its default namespace is the test's namespace.
     pub client: Client,
-    /// `default` of an embedded API of its own, else one that nobody else uses.
+    /// `default` on an embedded API, which is the test's own; elsewhere a namespace that nobody
+    /// else uses.
     pub namespace: String,
     server: ClusterBackend,
 }
@@ -46,7 +51,7 @@ pub struct TestCluster {
 enum ClusterBackend {
     /// Ends with the test.
     Embedded { _api: ApiServer },
-    /// Has these namespaces, which go with the test.
+    /// The test made these namespaces; they are deleted when it ends.
     Given {
         config: Box<Config>,
         made: Vec<String>,
@@ -54,7 +59,7 @@ enum ClusterBackend {
 }
 
 impl TestCluster {
-    /// `logs` is where a pod runner would write, see [`crate::apiserver::LogSource`].
+    /// `logs` is the folder that a pod runner would write to, see [`crate::apiserver::LogSource`].
     pub async fn start_cluster(logs: &Path) -> anyhow::Result<Self> {
         match std::env::var_os(KUBECONFIG) {
             Some(path) => Self::from_kubeconfig(path.as_ref())
@@ -77,7 +82,7 @@ impl TestCluster {
         })
     }
 
-    /// A namespace on the current cluster of a kubeconfig.
+    /// Makes a namespace on the cluster of the kubeconfig's current context.
     pub async fn from_kubeconfig(path: &Path) -> anyhow::Result<Self> {
         common::service::install_crypto();
         let kubeconfig = Kubeconfig::read_from(path)?;
@@ -100,7 +105,7 @@ impl TestCluster {
         })
     }
 
-    /// One more namespace that goes with the test.
+    /// Makes one more namespace, which is deleted when the test ends.
     pub async fn another_namespace(&mut self) -> anyhow::Result<String> {
         let name = make_namespace(&self.client).await?;
         if let ClusterBackend::Given { made, .. } = &mut self.server {
@@ -109,8 +114,8 @@ impl TestCluster {
         Ok(name)
     }
 
-    /// A client with the rights of a service account of the test's namespace and no others; `None`
-    /// on the embedded API, which knows no rights.
+    /// A client with only the rights of a service account in the test's namespace. `None` on the
+    /// embedded API, which has no RBAC.
     pub fn acting_as(&self, account: &str) -> anyhow::Result<Option<Client>> {
         let ClusterBackend::Given { config, .. } = &self.server else {
             return Ok(None);
@@ -121,7 +126,8 @@ impl TestCluster {
         Ok(Some(Client::try_from(config)?))
     }
 
-    /// The client of a pod runner: what it lists of all namespaces is the test's namespace alone.
+    /// The client of a pod runner. Where it lists all namespaces, it gets only the test's
+    /// namespace.
     pub fn node_client(&self) -> Client {
         let (client, namespace) = (self.client.clone(), self.namespace.clone());
         let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
@@ -141,7 +147,7 @@ impl TestCluster {
 }
 
 impl Drop for TestCluster {
-    /// On a thread of its own: the test's runtime waits for this function.
+    /// Runs on its own thread, because the test's runtime waits for this function.
     fn drop(&mut self) {
         let ClusterBackend::Given { config, made } = &mut self.server else {
             return;
@@ -166,7 +172,8 @@ impl Drop for TestCluster {
     }
 }
 
-/// Pods go first and at once: the nodes of tests do not exist, so nobody else would confirm that they ended.
+/// Pods are deleted first, with no grace period: the tests' nodes do not exist, so no kubelet would
+/// confirm that they ended.
 async fn delete_namespaces(config: Config, namespaces: Vec<String>) -> anyhow::Result<()> {
     let client = Client::try_from(config)?;
     let at_once = DeleteParams::default().grace_period(0);
@@ -190,7 +197,7 @@ async fn make_namespace(client: &Client) -> anyhow::Result<String> {
         .metadata
         .name
         .context("a namespace without a name")?;
-    // Pods are refused until it is there, and its controller may be slow, or missing.
+    // Pods are refused until the account exists. Its controller may be slow, or missing.
     let account = serde_json::from_value(json!({"metadata": {"name": "default"}}))?;
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &name);
     match accounts.create(&PostParams::default(), &account).await {
@@ -199,7 +206,7 @@ async fn make_namespace(client: &Client) -> anyhow::Result<String> {
     }
 }
 
-/// Makes sure that the `ProwJob` kind is served.
+/// Applies the CRD, so that `ProwJob`s are served.
 async fn apply_crd(client: &Client) -> anyhow::Result<()> {
     let crd = prowjob::build_prowjob_crd();
     let name = crd

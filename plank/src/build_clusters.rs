@@ -1,5 +1,5 @@
-//! The build clusters: each has watch, queue and workers of its own, so that one that is down
-//! delays only its own jobs. They come and go with their kubeconfig contexts.
+//! The build clusters. Each has its own watch, queue and workers, so that one that is down delays
+//! only its own jobs. Clusters come and go with their kubeconfig contexts.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,19 +26,19 @@ use crate::{
     workqueue,
 };
 
-/// Where jobs of clusters that nobody knows are ended, and jobs without one get theirs.
+/// The worker for jobs whose cluster is unknown: it ends them, or schedules those that have none.
 const NO_CLUSTER: &str = "";
 
-/// Every cluster that is followed, by the name jobs use.
+/// The workers of every cluster, by the cluster's alias in jobs.
 #[derive(Default)]
 pub(crate) struct ClusterWorkers(RwLock<BTreeMap<String, ClusterWorker>>);
 
 struct ClusterWorker {
     cluster: Option<Arc<BuildCluster>>,
     queue: UnboundedSender<ObjectRef<ProwJob>>,
-    /// Of complete jobs whose pods are to be ended.
+    /// Names of complete jobs whose pods are to be ended.
     leftovers: UnboundedSender<String>,
-    /// Ends with the member, between two steps of its jobs.
+    /// Aborted on drop, between two steps of a job.
     _tasks: AbortOnDropHandle<()>,
 }
 
@@ -47,7 +47,7 @@ impl ClusterWorkers {
         self.read_workers().get(alias)?.cluster.clone()
     }
 
-    /// Queues a job where its cluster's jobs are worked on.
+    /// Queues a job for the workers of its cluster.
     pub(crate) fn enqueue_job(&self, job: &ProwJob) {
         let members = self.read_workers();
         let member = members
@@ -59,7 +59,7 @@ impl ClusterWorkers {
         }
     }
 
-    /// Queues a complete job where it has a pod that goes on, if it has one.
+    /// Queues a complete job in every cluster where its pod is still active.
     pub(crate) fn enqueue_leftover(&self, name: &str) {
         for member in self.read_workers().values() {
             let cluster = member.cluster.as_ref();
@@ -70,7 +70,7 @@ impl ClusterWorkers {
         }
     }
 
-    /// Ends all work.
+    /// Stops all workers.
     pub(crate) fn stop_workers(&self) {
         let members = std::mem::take(&mut *self.write_workers());
         drop(members);
@@ -85,7 +85,7 @@ impl ClusterWorkers {
     }
 }
 
-/// What clusters need to be followed.
+/// Starts and stops the cluster workers.
 pub(crate) struct ClusterWorkerManager {
     pub(crate) reconciler: Arc<Reconciler>,
     pub(crate) jobs: Store<ProwJob>,
@@ -96,7 +96,7 @@ pub(crate) struct ClusterWorkerManager {
 }
 
 impl ClusterWorkerManager {
-    /// Brings the fleet in line with the clusters there now are.
+    /// Starts workers of new clusters; stops those of gone or changed ones.
     pub(crate) fn sync_workers(
         &self,
         before: Option<&BuildClusterClients>,
@@ -117,7 +117,7 @@ impl ClusterWorkerManager {
                 .collect()
         };
         for alias in &gone {
-            // Outside of the lock: what it was doing may ask for the fleet once more.
+            // Dropped outside of the lock: a task that is being aborted may still read the workers.
             let member = fleet.write_workers().remove(alias);
             drop(member);
             tracing::info!(cluster = alias, "the build cluster is no longer followed");
@@ -133,7 +133,7 @@ impl ClusterWorkerManager {
             let member = self.start_worker(alias, cluster, is_ready);
             fleet.write_workers().insert(alias.to_owned(), member);
         }
-        // Jobs of clusters that came or went have another place to be worked on.
+        // Jobs of clusters that came or went now belong to another worker.
         let jobs = self.jobs.state();
         self.reconciler
             .wake
@@ -148,7 +148,7 @@ impl ClusterWorkerManager {
         })
     }
 
-    /// The jobs of a cluster that is not ready wait, and say so.
+    /// Jobs of a cluster that is not ready wait; their descriptions say so.
     fn start_worker(
         &self,
         alias: &str,

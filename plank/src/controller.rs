@@ -1,4 +1,4 @@
-//! Watches in, reconciliations out: which event makes which job be looked at.
+//! Runs plank: decides which watch event makes which job be reconciled.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -29,7 +29,7 @@ use crate::{
     writer::ClusterWriter,
 };
 
-/// Names of jobs to look at.
+/// Enqueues jobs for reconciliation, by name.
 #[derive(Clone, Debug)]
 pub(crate) struct JobEnqueuer(UnboundedSender<String>);
 
@@ -86,7 +86,7 @@ pub(crate) async fn run_controller(ctx: PlankContext, shutdown: CancellationToke
         ctx.ready,
     );
     tokio::select! {
-        // Every step leaves a state from which the next follows, so ending between two is safe.
+        // Every step leaves a state from which the next follows, so stopping between two is safe.
         () = shutdown.cancelled() => {}
         () = watch_config(follow, ctx.clusters) => {}
         () = follow_jobs => {}
@@ -94,7 +94,7 @@ pub(crate) async fn run_controller(ctx: PlankContext, shutdown: CancellationToke
     }
 }
 
-/// Ends the clusters' tasks however this one ends: a lost lease drops it where it stands.
+/// Stops the cluster workers however the controller ends: a lost lease drops its future.
 struct StopWorkersOnDrop(Arc<Reconciler>);
 
 impl Drop for StopWorkersOnDrop {
@@ -103,7 +103,7 @@ impl Drop for StopWorkersOnDrop {
     }
 }
 
-/// Keeps unfinished jobs at hand; of finished ones only their numbers are kept.
+/// Stores unfinished jobs. Finished jobs are only counted.
 async fn handle_job_events(
     events: impl futures::Stream<Item = Event<ProwJob>> + Send,
     mut writer: StoreWriter<ProwJob>,
@@ -175,7 +175,7 @@ async fn handle_job_events(
     }
 }
 
-/// New limits and new clusters are reasons to look at the jobs that wait.
+/// Enqueues the jobs that new limits or new clusters may concern.
 async fn watch_config(follow: ClusterWorkerManager, mut clusters: ClusterClients) {
     let reconciler = &follow.reconciler;
     let mut config = reconciler.config.clone();
@@ -192,14 +192,14 @@ async fn watch_config(follow: ClusterWorkerManager, mut clusters: ClusterClients
             before = Some(now);
         }
         tokio::select! {
-            // Whoever published it may be gone; what was last published stays in force.
+            // The sender may be gone; the last configuration stays in force.
             Ok(()) = config.changed() => {}
             () = clusters.await_change() => {}
         }
     }
 }
 
-/// Gives every name that is to be looked at to the workers of its cluster.
+/// Passes every enqueued name to the workers of the job's cluster.
 async fn dispatch_jobs(
     jobs: Store<ProwJob>,
     mut names: UnboundedReceiver<String>,
@@ -216,8 +216,8 @@ async fn dispatch_jobs(
         if let Some(job) = jobs.get(&object) {
             reconciler.fleet.enqueue_job(&job);
         } else if reconciler.ended.contains(&name) {
-            // Its job may have ended while plank was away. A pod that outlived its job is
-            // sinker's.
+            // The job may have ended while plank was away. If its `ProwJob` is gone, the pod is
+            // left to sinker.
             reconciler.fleet.enqueue_leftover(&name);
         }
     }

@@ -1,16 +1,16 @@
-//! Tells the world how jobs are doing: once for each state of a job, by each reporter.
+//! Reports the states of jobs: each state once, by each reporter.
 //!
 //! ```text
-//! ProwJob watch ─► controller ─► courier ─┬─► github   commit status, comment
-//!                               (one job) ├─► checks   check run
-//!                                         ├─► slack    message
-//!                                         ├─► gcs      prowjob.json, started.json, finished.json
-//!                                         ├─► gcsk8s   podinfo.json, the pod's finalizer
-//!                                         └─► one mark of all in prev_report_states
+//! ProwJob watch ─► controller ─► report_worker ─┬─► github   commit status, comment
+//!                                  (one job)    ├─► checks   check run
+//!                                               ├─► slack    message
+//!                                               ├─► gcs      prowjob, started, finished.json
+//!                                               ├─► gcsk8s   podinfo.json, the pod's finalizer
+//!                                               └─► prev_report_states, one write for all
 //! ```
 //!
-//! The marks on the object say which state was told last, so nothing is lost or told twice
-//! across restarts. Reports of one job by one reporter never overtake each other.
+//! `prev_report_states` on the object says which state was reported last, so nothing is lost or
+//! reported twice across restarts. Reports of one job by one reporter never overtake each other.
 
 pub mod checks;
 pub mod comment;
@@ -56,10 +56,10 @@ pub use slack::{SLACK_API, SlackClient};
 
 use reporter::{Reporter, SendLimiter};
 
-/// The name under which reports to GitHub are marked on a `ProwJob`.
+/// The key of reports to GitHub in a job's `prev_report_states`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
 
-/// The lease of which one holder reports. Prow's crier has none.
+/// The name of crier's lease. Prow's crier has none.
 pub const LEASE: &str = "prow-crier-leader-lock";
 
 const NEEDS: RequiredPermissions = RequiredPermissions {
@@ -87,32 +87,32 @@ pub struct CrierContext {
     pub metrics: CrierMetrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: ServiceReadiness,
-    /// Asked before anything is sent or marked.
+    /// Checked before anything is sent or written.
     pub fence: LeaderFence,
     pub settings: CrierSettings,
 }
 
-/// What is told, and of which jobs.
+/// Which reports are sent, and for which jobs.
 #[derive(Clone, Debug)]
 pub struct CrierSettings {
-    /// Reports to GitHub at once; 0 for none.
+    /// Reports to GitHub that are sent at once; 0 for none.
     pub github_workers: u16,
-    /// Messages to Slack at once; 0 for none.
+    /// Messages to Slack that are sent at once; 0 for none.
     pub slack_workers: u16,
-    /// Jobs at once whose files are stored; 0 for none.
+    /// Jobs whose files are stored at once; 0 for none.
     pub blob_storage_workers: u16,
-    /// Jobs at once whose `podinfo.json` is stored; 0 for none.
+    /// Jobs whose `podinfo.json` is stored at once; 0 for none.
     pub kubernetes_blob_storage_workers: u16,
-    /// Of which share of jobs, from 0 to 1.
+    /// The share of jobs with a `podinfo.json`, from 0 to 1.
     pub kubernetes_report_fraction: f64,
     /// Only jobs with this agent are reported to GitHub; empty for all.
     pub report_agent: String,
     pub enablement: GithubEnablementOptions,
-    /// Log what would be told, tell nothing, mark nothing.
+    /// Log what would be reported; report and write nothing.
     pub dry_run: bool,
 }
 
-/// Nothing is told of any job.
+/// No job is reported.
 impl Default for CrierSettings {
     fn default() -> Self {
         Self {
@@ -153,7 +153,7 @@ fn enabled_reporters(ctx: &Arc<CrierContext>) -> Vec<Box<dyn Reporter>> {
     all
 }
 
-/// Crier as a process of its own.
+/// Runs crier as a process of its own.
 pub async fn main(options: CrierOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init_logging("crier");
     install_crypto();
@@ -190,7 +190,7 @@ pub async fn main(options: CrierOptions, shutdown: CancellationToken) -> anyhow:
     run_as_leader(ctx, candidate, shutdown).await
 }
 
-/// Runs crier whenever its lease is held, until `shutdown`. A dry run needs none.
+/// Runs crier whenever its lease is held, until `shutdown`. A dry run takes no lease.
 pub async fn run_as_leader(
     ctx: CrierContext,
     candidate: LeaderCandidate,

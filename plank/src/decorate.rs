@@ -1,7 +1,7 @@
-//! The pod of a job: the user's spec, and around it what gets the code in and the results out.
+//! Builds the pod of a job: the user's spec, and what brings the code in and the results out.
 //!
 //! Pure: a `ProwJob` and a build id in, a pod as JSON out. The user's spec is edited as JSON, so
-//! a field that no version of our types knows reaches the pod all the same.
+//! that fields which our types do not know reach the pod, too.
 
 mod clone;
 mod entrypoint_expansion;
@@ -57,7 +57,7 @@ pub enum DecorateError {
     SharedProcesses,
 }
 
-/// What a pod depends on beside its job.
+/// What a pod depends on besides its job.
 #[derive(Clone, Copy, Debug)]
 pub struct PodTarget<'a> {
     pub namespace: &'a str,
@@ -74,8 +74,8 @@ pub fn build_pod(
     build_pod_with_output(job, build_id, target, None)
 }
 
-/// As [`build_pod`], for a try on a cluster at hand: a decorated job's results are copied to `folder`
-/// of the node it runs on, and no credentials are needed.
+/// Like [`build_pod`], for a try on a cluster at hand: a decorated job's results are copied to
+/// `folder` of the node it runs on, and no credentials are needed.
 pub fn build_pod_for_folder(
     job: &ProwJob,
     build_id: &str,
@@ -124,7 +124,7 @@ fn build_pod_with_output(
                 let policy = "FallbackToLogsOnError".into();
                 container.insert(TERMINATION_MESSAGE_POLICY.into(), policy);
             }
-            // As Go writes it where nothing is said.
+            // Go writes an empty object where nothing is set.
             container.entry("resources").or_insert_with(|| json!({}));
         }
     }
@@ -137,14 +137,14 @@ fn build_pod_with_output(
     }))
 }
 
-/// What holds for every pod, decorated or not.
+/// Sets what every pod gets, decorated or not.
 fn set_pod_defaults(spec: &mut Map<String, Value>) -> Result<(), DecorateError> {
     spec.insert("restartPolicy".into(), "Never".into());
     let mut containers = objects_mut(spec, "containers")?;
     if let [only] = containers.as_mut_slice() {
         only.insert("name".into(), TEST_CONTAINER.into());
     }
-    // Kubernetes mounts a token when nothing is said; a job gets one only by asking.
+    // Kubernetes mounts a token by default; a job gets one only by asking.
     let unset = |key: &str| match spec.get(key) {
         None | Some(Value::Null) => true,
         Some(Value::String(text)) => text.is_empty(),
@@ -163,7 +163,7 @@ fn pod_metadata(job: &ProwJob, name: &str, build_id: &str, target: &PodTarget<'_
         &own(&job.metadata.labels),
         &own(&job.metadata.annotations),
     );
-    // As Prow's, a label that does not fit is left out: the pod's name says the same.
+    // As in Prow, a value that is no valid label is left out: the pod's name says the same.
     for (label, value) in [(labels::ID, name), (labels::BUILD_ID, build_id)] {
         if labels::is_label_value(value) {
             labels.insert(label.into(), value.into());

@@ -1,13 +1,13 @@
-//! Makes `ProwJob`s of periodics when their time has come.
+//! Creates the `ProwJob`s of periodics when they are due.
 //!
 //! ```text
-//! ProwJob watch, configuration, clock ─► table ─► due: now, later, when something changes (pure)
+//! ProwJob watch, configuration, clock ─► table ─► due: now, at a time, or it waits (pure)
 //!                                          └────► create, under a name derived from the slot
 //! ```
 //!
-//! All state is in the `ProwJob`s: a restart knows what ran, and makes up for the last missed
-//! time of a schedule, once. What is kept in memory is a few fields of the newest run of each
-//! job, and the names of the unfinished ones. It does not run the jobs; plank does.
+//! All state is in the `ProwJob`s: after a restart horologium knows what ran, and makes up for the
+//! last missed slot of a schedule, once. In memory it keeps a few fields of the newest run of each
+//! job, and the names of unfinished runs. It does not run the jobs; plank does.
 
 mod controller;
 pub mod due;
@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use history::{PeriodicHistory, PeriodicRun};
 pub use options::HorologiumOptions;
 
-/// The lease of which one holder makes `ProwJob`s. Prow's horologium has none.
+/// The name of horologium's lease. Prow's horologium has none.
 pub const LEASE: &str = "prow-horologium-leader-lock";
 
 const NEEDS: RequiredPermissions = RequiredPermissions {
@@ -55,11 +55,11 @@ pub struct HorologiumContext {
     pub ready: ServiceReadiness,
     /// Listing that takes longer is an error.
     pub timeout_listing_prowjobs: Duration,
-    /// Log what would be made, make nothing.
+    /// Log what would be created, create nothing.
     pub dry_run: bool,
 }
 
-/// Horologium as a process of its own.
+/// Runs horologium as a process of its own.
 pub async fn main(options: HorologiumOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init_logging("horologium");
     install_crypto();
@@ -90,7 +90,7 @@ pub async fn main(options: HorologiumOptions, shutdown: CancellationToken) -> an
     run_as_leader(ctx, candidate, shutdown).await
 }
 
-/// Runs horologium whenever its lease is held, until `shutdown`. A dry run needs none.
+/// Runs horologium whenever its lease is held, until `shutdown`. A dry run takes no lease.
 pub async fn run_as_leader(
     ctx: HorologiumContext,
     candidate: LeaderCandidate,
@@ -110,13 +110,13 @@ pub async fn run_as_leader(
     lease.run_while_leading(&ctx.ready, &shutdown, work).await
 }
 
-/// Runs horologium until `shutdown`. An error is an API that does not list the `ProwJob`s.
+/// Runs horologium until `shutdown`. Fails if the API does not list the `ProwJob`s.
 pub async fn run_horologium(
     ctx: HorologiumContext,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     tokio::select! {
-        // A create that is cut off is made again under the same name.
+        // A create that is cut off is repeated under the same name.
         () = shutdown.cancelled() => Ok(()),
         outcome = controller::run_controller(ctx) => outcome,
     }

@@ -1,7 +1,7 @@
-//! What plank knows of all jobs at once: which runs are about the same thing, and which may
-//! start. In memory, from the watch, with what was just claimed already counted.
+//! What plank knows of all jobs together: which runs supersede which, and which jobs may start. It
+//! is kept in memory, fed by the watch, and counts plank's own claims at once.
 //!
-//! Every change returns the names of jobs that should be looked at because of it; nothing polls.
+//! Every change returns the names of the jobs to reconcile because of it; nothing polls.
 
 mod admission;
 mod presubmit_runs;
@@ -18,7 +18,7 @@ use admission::Admission;
 pub use admission::{StartLimits, StartSlot};
 use presubmit_runs::PresubmitRuns;
 
-/// All unfinished jobs that are plank's.
+/// All unfinished jobs that plank runs.
 #[derive(Debug, Default)]
 pub struct PlankJobIndex(Mutex<IndexedJobs>);
 
@@ -30,7 +30,7 @@ struct IndexedJobs {
     admission: Admission,
 }
 
-/// When a job was asked for; times are whole seconds, so arrival breaks ties.
+/// When a job was requested. Times are whole seconds, so the order of arrival breaks ties.
 type JobAge = (Timestamp, u64);
 
 impl PlankJobIndex {
@@ -38,8 +38,8 @@ impl PlankJobIndex {
         self.0.lock().expect("nothing panics under this lock")
     }
 
-    /// Takes in a job as a change of ours has left it. The watch may still tell of an earlier
-    /// state; a job that has ended keeps its age until then, so as not to come back as a new one.
+    /// Records a job as plank's own change has left it. The watch may still deliver an earlier
+    /// state, so a job that has ended keeps its age until then and does not come back as a new one.
     pub fn observe_own_change(&self, job: &ProwJob) -> Vec<String> {
         if is_open(job) {
             return self.observe_job(job);
@@ -50,7 +50,7 @@ impl PlankJobIndex {
         jobs.admission.remove_job(name)
     }
 
-    /// Takes in a job as the watch tells it.
+    /// Records a job as the watch delivers it.
     pub fn observe_job(&self, job: &ProwJob) -> Vec<String> {
         let Some(name) = job.metadata.name.as_deref() else {
             return Vec::new();
@@ -69,11 +69,11 @@ impl PlankJobIndex {
         jobs.runs.insert_run(name, job, age)
     }
 
-    /// Takes in a job of a list, the ended ones included; [`PlankJobIndex::finish_listing`] ends the list.
+    /// Records a listed job, ended ones too; [`PlankJobIndex::finish_listing`] ends the listing.
     pub fn observe_listed_job(&self, job: &ProwJob) {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         if !is_open(job) && job.spec.agent.is_kubernetes() {
-            // Asked for in the same second, neither is newer.
+            // Of two jobs requested in the same second, neither is newer.
             let age = (requested_at(job), 0);
             self.lock_jobs().runs.note_ended_run(name, job, age);
         }
@@ -85,8 +85,8 @@ impl PlankJobIndex {
         self.lock_jobs().delete_job(name)
     }
 
-    /// All jobs are listed anew: forgets those not in `names`, and from the first time on gives
-    /// slots to those that wait.
+    /// Ends a listing: forgets jobs that are not in `names`. After the first one, slots are
+    /// granted.
     pub fn finish_listing(&self, names: &HashSet<String>) -> Vec<String> {
         let mut jobs = self.lock_jobs();
         let gone = jobs.ages.keys().filter(|name| !names.contains(*name));
@@ -101,23 +101,23 @@ impl PlankJobIndex {
         self.lock_jobs().admission.set_limits(limits)
     }
 
-    /// Whether pods of this build cluster are known, so that jobs there can start.
+    /// Sets whether the pods of this build cluster are known, so that jobs there can start.
     pub fn set_ready(&self, cluster: &str, ready: bool) -> Vec<String> {
         self.lock_jobs().admission.set_ready(cluster, ready)
     }
 
-    /// The newest run about the same thing, if it is not this one.
+    /// The newest run with the same supersede key, if it is not this one.
     pub fn superseded_by(&self, name: &str) -> Option<String> {
         self.lock_jobs().runs.newer_run(name)
     }
 
-    /// Whether a triggered job may start. A slot is its own until it ends, or is given up with
-    /// [`PlankJobIndex::defer_job`].
+    /// Whether a triggered job may start. It keeps a granted slot until it ends or gives the slot
+    /// up with [`PlankJobIndex::defer_job`].
     pub fn request_slot(&self, name: &str) -> StartSlot {
         self.lock_jobs().admission.request_slot(name)
     }
 
-    /// Gives up the slot of a job that did not start after all; it asks again.
+    /// Gives up the slot of a job that did not start after all; the job requests one again.
     pub fn defer_job(&self, name: &str) -> Vec<String> {
         self.lock_jobs().admission.defer_job(name)
     }
@@ -152,7 +152,7 @@ impl IndexedJobs {
     }
 }
 
-/// Whether plank has to start it, or waits for its pod.
+/// Whether plank has to start the job or to wait for its pod.
 fn is_open(job: &ProwJob) -> bool {
     let started = matches!(job.state(), ProwJobState::Triggered | ProwJobState::Pending);
     job.spec.agent.is_kubernetes() && !job.is_complete() && started

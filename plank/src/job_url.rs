@@ -1,4 +1,4 @@
-//! Where people look at a run: Deck's page of it.
+//! The URL of a run: Deck's page for it.
 
 use common::{
     config::PlankConfig,

@@ -1,8 +1,8 @@
-//! Pods of complete jobs that could still do something: plank was killed between completing a job
-//! and deleting its pod, or the deletion fails.
+//! Ends pods that are still active although their job is complete: plank was killed between
+//! completing the job and deleting its pod, or the deletion fails.
 //!
-//! Every cluster ends its own, each by the name of its job and tried again on its own, so that
-//! pods that cannot be deleted hold up nothing else.
+//! Every cluster has a queue of its own, and each pod is retried on its own, so that pods that
+//! cannot be deleted delay nothing else.
 
 use std::{
     collections::HashSet,
@@ -17,11 +17,11 @@ use tokio::sync::Semaphore;
 
 use crate::{reconcile::Reconciler, workqueue};
 
-/// Pods of one cluster that are looked at at once.
+/// Pods of one cluster that are ended at the same time.
 const MAX_CONCURRENT_PODS: usize = 20;
 
-/// Names of complete jobs whose pods are to be ended. A pod of any other job that is not
-/// unfinished is left alone without asking the API about it.
+/// Names of complete jobs whose pods are to be ended. The pod of any other finished job is left
+/// alone, without a request to the API.
 #[derive(Debug, Default)]
 pub(crate) struct EndedJobs(Mutex<HashSet<Box<str>>>);
 
@@ -30,7 +30,7 @@ impl EndedJobs {
         self.0.lock().expect("nothing panics under this lock")
     }
 
-    /// Takes in a job as the watch tells it.
+    /// Records a job as the watch delivers it.
     pub(crate) fn observe_job(&self, job: &ProwJob) {
         let state = job.state();
         let ends_its_pod = job.is_complete()
@@ -55,7 +55,7 @@ impl EndedJobs {
     }
 }
 
-/// Ends the pods of the complete jobs that are named, for as long as it is polled.
+/// Ends the pods of the jobs in `names`, for as long as it is polled.
 pub(crate) async fn end_leftover_pods(
     mut names: UnboundedReceiver<String>,
     namespace: String,
@@ -79,7 +79,7 @@ pub(crate) async fn end_leftover_pods(
     }
 }
 
-/// Until it is deleted or its job is gone; between two tries it takes up no place.
+/// Tries until the pod is deleted or its job is gone. Between two tries it holds no permit.
 async fn end_leftover_pod(
     name: String,
     namespace: &str,
@@ -93,7 +93,7 @@ async fn end_leftover_pod(
     name
 }
 
-/// When to try again, if ever.
+/// Tries once; returns the wait before another try, if any.
 async fn try_end_pod(
     name: &str,
     namespace: &str,

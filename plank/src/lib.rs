@@ -42,10 +42,10 @@ pub use metrics::PlankMetrics;
 pub use options::PlankOptions;
 pub use transition::EnabledControllers;
 
-/// The lease of which one holder works, under Prow's name.
+/// The name of plank's lease, Prow's own.
 pub const LEASE: &str = "prow-controller-manager-leader-lock";
 
-/// Prow asks for the same verbs of pods.
+/// Prow needs the same verbs on pods.
 const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "prow-controller-manager",
     infra: &[ClusterPermission::essential(
@@ -79,19 +79,19 @@ pub struct PlankContext {
     pub metrics: PlankMetrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: ServiceReadiness,
-    /// Where build ids come from instead of from here.
+    /// Where build ids come from; without it plank makes them itself.
     pub tot: Option<tot::TotClient>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
     pub storage_key: Option<StorageKeyFile>,
-    /// Beside `created-by-prow=true`, for pods alone; empty for none.
+    /// Selects pods in addition to `created-by-prow=true`; empty for none.
     pub label_selector: String,
-    /// Which states are moved on.
+    /// Which controllers run.
     pub controllers: EnabledControllers,
     /// Decide and log, change nothing.
     pub dry_run: bool,
 }
 
-/// Plank as a process of its own.
+/// Runs plank as a process of its own.
 pub async fn main(options: PlankOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init_logging("prow-controller-manager");
     install_crypto();
@@ -129,7 +129,7 @@ pub async fn main(options: PlankOptions, shutdown: CancellationToken) -> anyhow:
     run_as_leader(ctx, candidate, shutdown).await
 }
 
-/// Runs plank whenever its lease is held, until `shutdown`. A dry run needs none.
+/// Runs plank whenever its lease is held, until `shutdown`. A dry run takes no lease.
 pub async fn run_as_leader(
     ctx: PlankContext,
     candidate: LeaderCandidate,
@@ -148,7 +148,7 @@ pub async fn run_as_leader(
     lease.run_while_leading(&ctx.ready, &shutdown, work).await
 }
 
-/// Runs plank until `shutdown`. An error is a configuration that cannot be honoured.
+/// Runs plank until `shutdown`. Fails if the configuration cannot be honoured.
 pub async fn run_plank(ctx: PlankContext, shutdown: CancellationToken) -> anyhow::Result<()> {
     {
         let config = ctx.config.borrow();

@@ -1,8 +1,7 @@
 //! Prow's metrics of jobs, kept up to date from the watch instead of by listing.
 //!
-//! The counter is exported as a gauge: the text format would append `_total` to a counter's
-//! name, and dashboards know Prow's. Of a finished job nothing is kept but which labels it is
-//! counted under.
+//! The counter is exported as a gauge: the text format would append `_total` to a counter's name,
+//! and dashboards know Prow's. Of a finished job only the labels it is counted under are kept.
 
 use std::{
     collections::HashMap,
@@ -26,16 +25,16 @@ pub struct PlankMetrics {
 #[derive(Debug, Default)]
 struct CountedJobs {
     jobs: HashMap<Box<str>, CountedJob>,
-    /// Jobs by labels: the same labels are kept once.
+    /// The number of jobs by labels; equal labels are stored once.
     counts: HashMap<Arc<ProwJobMetricLabels>, i64>,
-    /// All jobs were listed once: what comes from now on is a transition.
+    /// The first listing is over: every change from now on is a transition.
     listed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct CountedJob {
     labels: Arc<ProwJobMetricLabels>,
-    /// Of an unfinished job: a new one is a transition of its own.
+    /// The build id of an unfinished job: a new one is a transition of its own.
     build_id: Option<Box<str>>,
 }
 
@@ -91,7 +90,7 @@ impl PlankMetrics {
         self.known.lock().expect("nothing panics under this lock")
     }
 
-    /// A job came or changed.
+    /// Counts a job that is new or has changed.
     pub(crate) fn observe_job(&self, job: &ProwJob) {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         let labels = ProwJobMetricLabels::from_job(job);
@@ -123,12 +122,12 @@ impl PlankMetrics {
             .insert(name.into(), CountedJob { labels, build_id });
     }
 
-    /// A job was deleted.
+    /// Stops counting a deleted job.
     pub(crate) fn remove_job(&self, name: &str) {
         self.uncount_job(&mut self.lock_counts(), name);
     }
 
-    /// All jobs were listed anew: those that `is_there` does not know are gone.
+    /// Ends a listing: jobs that `is_there` does not know are gone.
     pub(crate) fn finish_listing(&self, is_there: impl Fn(&str) -> bool) {
         let mut known = self.lock_counts();
         known.listed = true;

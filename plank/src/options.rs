@@ -24,20 +24,20 @@ pub struct PlankOptions {
         default_missing_value = "true"
     )]
     pub dry_run: bool,
-    /// Only pods with these labels are looked at, beside `created-by-prow=true`.
+    /// Only watch pods with these labels, in addition to `created-by-prow=true`.
     #[arg(long, default_value = "")]
     pub label_selector: String,
-    /// Prow's service for build ids; without it they are made here, rising with time.
+    /// URL of tot, Prow's service for build ids; without it plank makes them, rising with time.
     #[arg(long, default_value = "")]
     pub tot_url: String,
     /// File with the key that Deck checks storage tokens with; until it is there, jobs whose
     /// results go to Deck wait. Not Prow's.
     #[arg(long, value_name = "FILE")]
     pub storage_key_file: Option<PathBuf>,
-    /// Taken and unused, as in Prow: plank reads no bucket.
+    /// Accepted and unused, as in Prow: plank reads no bucket.
     #[arg(long, hide = true)]
     pub gcs_credentials_file: Option<PathBuf>,
-    /// Taken and unused, as in Prow: plank reads no bucket.
+    /// Accepted and unused, as in Prow: plank reads no bucket.
     #[arg(long, hide = true)]
     pub s3_credentials_file: Option<PathBuf>,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub struct PlankOptions {
     pub kubernetes: kube::KubernetesOptions,
     #[command(flatten)]
     pub leader_election: service::lease::LeaderElectionOptions,
-    /// Taken and unused, as in Prow: plank does not talk to GitHub.
+    /// Accepted and unused, as in Prow: plank does not talk to GitHub.
     #[command(flatten)]
     pub github: github::GithubOptions,
     #[command(flatten)]

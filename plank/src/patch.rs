@@ -11,14 +11,14 @@ use crate::{
     transition::{ObservedObstacle, ProwJobChange, TRIGGERED_DESCRIPTION},
 };
 
-/// What a claim gives to a run.
+/// What a claim assigns to a run.
 #[derive(Clone, Debug)]
 pub struct ClaimedRun {
     pub build_id: String,
     pub url: String,
 }
 
-/// The patch that makes `change` of `job`. `run` is used by claims alone.
+/// The patch that applies `change` to `job`. Only a claim or a revival uses `run`.
 pub fn merge_patch(
     job: &ProwJob,
     change: &ProwJobChange,
@@ -31,7 +31,7 @@ pub fn merge_patch(
     let mut patch = json!({"metadata": {"resourceVersion": job.metadata.resource_version}});
     patch["status"] = match change {
         ProwJobChange::Claim { .. } | ProwJobChange::Revive => {
-            // As Prow's, a label that does not fit is left out.
+            // As in Prow, a value that is not valid as a label is left out.
             let fits = |text: &str| labels::is_label_value(text).then(|| text.to_owned());
             patch["metadata"]["labels"] =
                 json!({labels::ID: fits(name), labels::BUILD_ID: fits(&run.build_id)});
@@ -59,10 +59,10 @@ pub fn merge_patch(
             if told.is_some() || ObservedObstacle::from_annotation(job).is_some() {
                 patch["metadata"]["annotations"] = json!({labels::WAITING_FOR: told});
             }
-            // Upstream's CRD takes no status without a state, which a job of others may lack.
+            // Upstream's CRD takes no status without a state; a job made by others may lack one.
             json!({"description": text, "state": job.state()})
         }
-        // As if it were reported already: the newer run's status stands under the same context.
+        // Marked as reported: the newer run's status has the same context.
         ProwJobChange::Supersede { by } => {
             patch["metadata"]["annotations"] = json!({labels::SUPERSEDED_BY: by});
             json!({

@@ -1,4 +1,4 @@
-//! What plank keeps of a pod: enough to judge it, a few hundred bytes instead of the object.
+//! The fields of a pod that decisions need: a few hundred bytes instead of the object.
 
 mod failed_init;
 mod pruned_pod;
@@ -15,7 +15,7 @@ pub use pruned_pod::PrunedPod;
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
 pub const REPORT_FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
-/// The shortest `activeDeadlineSeconds` of a pod: given to one that runs, its node ends it.
+/// The shortest `activeDeadlineSeconds`: set on a running pod, it makes the kubelet end the pod.
 pub const MIN_ACTIVE_DEADLINE_SECONDS: i64 = 1;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,40 +24,39 @@ pub struct PodView {
     pub uid: String,
     /// Label `prow.k8s.io/id`: the job the pod was made for.
     pub job: Option<String>,
-    /// Annotation `prow.k8s.io/job-uid`: that very job, of which there is one. None on a pod that
-    /// Prow's plank made.
+    /// Annotation `prow.k8s.io/job-uid`: the UID of that job. None on a pod that Prow's plank made.
     pub job_uid: Option<String>,
-    /// Label `prow.k8s.io/build-id`, else what the first container has in `BUILD_ID`.
+    /// Label `prow.k8s.io/build-id`, else `BUILD_ID` of the first container.
     pub build_id: Option<String>,
     pub phase: PodPhase,
-    /// Why the pod as a whole is as it is, such as `Evicted`.
+    /// The reason in the pod's status, such as `Evicted`.
     pub reason: String,
     pub message: String,
     pub created: Option<Timestamp>,
-    /// When a node took it.
+    /// When a kubelet accepted the pod.
     pub started: Option<Timestamp>,
-    /// Deletion is under way and ends by this time.
+    /// Deletion is under way and due to end by this time.
     pub deleting: Option<Timestamp>,
-    /// Deletion waits for nothing but finalizers: the node has confirmed it, or there was none.
+    /// Deletion waits only for finalizers: the node has confirmed it, or the pod had no node.
     pub deletion_confirmed: bool,
     pub has_report_finalizer: bool,
-    /// Its time is over: its node ends its containers.
+    /// `activeDeadlineSeconds` is at its minimum: the kubelet ends the pod.
     pub is_told_to_end: bool,
-    /// Reason of the condition `DisruptionTarget`: the cluster is ending the pod, or has.
+    /// Reason of the condition `DisruptionTarget`: the cluster is ending the pod, or has ended it.
     pub disruption: Option<String>,
-    /// Why no node takes it; empty once one has.
+    /// Why no node fits the pod; empty once one does.
     pub unschedulable: String,
-    /// It needs a Secret or a `ConfigMap` to start.
+    /// The pod needs a Secret or a `ConfigMap` to start.
     pub mounts_references: bool,
-    /// The init container that ended it before its test began.
+    /// The init container whose failure ended the pod before its test began.
     pub failed_init: Option<FailedInit>,
-    /// Of init containers, then of containers.
+    /// Init containers, then containers.
     pub containers: Vec<ContainerView>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PodPhase {
-    /// The API gives none: a pod that nothing has looked at yet.
+    /// The API gives none: no component has handled the pod yet.
     #[default]
     Unset,
     Pending,
@@ -76,13 +75,12 @@ impl PodPhase {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerView {
     pub name: String,
-    /// It ends before the pod's main containers start, or runs beside them as one of Kubernetes'
-    /// own sidecars.
+    /// It ends before the pod's main containers start, or is a native sidecar of Kubernetes.
     pub is_init: bool,
     pub state: ContainerState,
     /// Our entrypoint says that it has left its exit code to the sidecar.
     pub is_marked: bool,
-    /// It ran before: a restarted container counts.
+    /// It ran before the kubelet restarted it.
     pub ran_before: bool,
     /// `resources.limits.memory` as it is written; empty for none.
     pub memory_limit: String,
@@ -102,17 +100,17 @@ pub enum ContainerState {
         exit_code: i32,
         finished: Option<Timestamp>,
     },
-    /// The runtime could not start it: no such program, say.
+    /// The runtime could not start it, for want of the program for example.
     Refused {
         reason: String,
         message: String,
     },
 }
 
-/// How runtimes name a container that never ran: containerd and CRI-O, and the older Docker.
+/// The reason of a container that never ran: containerd's and CRI-O's, and the older Docker's.
 const REFUSAL_REASONS: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
-/// How kubelets name a container whose start the runtime refused, in the runtime's words.
+/// The kubelet's reasons for a start that the runtime refused, with the runtime's message.
 const QUOTING_REASONS: [&str; 2] = ["RunContainerError", "CreateContainerError"];
 
 impl ContainerView {
@@ -153,20 +151,20 @@ impl ContainerView {
 }
 
 impl PodView {
-    /// Whether it has neither ended nor is being ended.
+    /// Whether the pod has not ended and is not being deleted.
     pub fn is_active(&self) -> bool {
         self.deleting.is_none() && !self.phase.is_final()
     }
 }
 
-/// The kubelet keeps the end of a long message.
+/// The last line counts: the kubelet keeps the end of a long message.
 fn is_marked(status: &ContainerStatus) -> bool {
     let ended = status.state.as_ref().and_then(|it| it.terminated.as_ref());
     let message = ended.and_then(|ended| ended.message.as_deref());
     message.is_some_and(|message| message.lines().next_back() == Some(MARKER_WRITTEN))
 }
 
-/// What a runtime says quotes the command, in which a variable may have become a secret.
+/// A runtime's message quotes the command, where a variable may have expanded to a secret.
 fn container_state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
     let Some(state) = &status.state else {
         return ContainerState::Unknown;
@@ -219,7 +217,7 @@ impl From<&PrunedPod> for PodView {
         Self {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
-            // A name that does not fit into a label is the pod's alone.
+            // A job name that is no valid label value is only in the pod's name.
             job: label(labels::ID)
                 .or_else(|| label(labels::CREATED_BY_PROW).and(meta.name.clone())),
             job_uid: annotation(labels::JOB_UID),

@@ -1,4 +1,4 @@
-//! The pods of one build cluster, as far as plank looks at them.
+//! The pods of one build cluster, as plank keeps them.
 
 mod pod_events;
 mod pod_watch;
@@ -17,7 +17,7 @@ pub(crate) use pod_watch::watch_pods;
 
 use crate::pod_view::{PodView, PrunedPod};
 
-/// Where pods run.
+/// A cluster in which pods run.
 pub(crate) struct BuildCluster {
     pub(crate) client: Client,
     pub(crate) namespace: String,
@@ -43,26 +43,26 @@ pub(crate) struct ClusterPods(RwLock<ClusterPodsState>);
 #[derive(Debug, Default)]
 struct ClusterPodsState {
     by_name: HashMap<String, Arc<PodView>>,
-    /// The listing that is under way.
+    /// The pods of the listing that is under way.
     listing: HashMap<String, Arc<PodView>>,
-    /// Since when and why what is known is not to be relied on.
+    /// Since when and why the pods are not known.
     unready: Option<(Timestamp, ClusterObstacle)>,
     listed: bool,
 }
 
 /// What a change of a cluster's pods means for jobs.
 pub(crate) enum PodChange {
-    /// The pod of this name, which is the job's, is another than before.
+    /// The pod of this name, which is also the job's, has changed.
     Changed(String),
-    /// All is known anew. The names are of pods that are or were there.
+    /// All pods were listed anew. The names include those of pods that are gone.
     Listed(Vec<String>),
-    /// The cluster cannot be worked on, until it is listed or found again.
+    /// The cluster is unavailable until the next `Listed` or `Found`.
     Lost,
     Found,
 }
 
 impl ClusterPods {
-    /// Of a cluster that is not listed yet; `obstacle` is why it cannot be.
+    /// The pods of a cluster that is not listed yet; `obstacle` is why it cannot be.
     pub(crate) fn new(now: Timestamp, obstacle: Option<ClusterObstacle>) -> Self {
         Self(RwLock::new(ClusterPodsState {
             unready: Some((now, obstacle.unwrap_or(ClusterObstacle::NotAsked))),
@@ -78,12 +78,12 @@ impl ClusterPods {
         self.0.write().expect("nothing panics under this lock")
     }
 
-    /// Whether the pods are known; if not, an absent pod means nothing.
+    /// Whether the pods are known; if not, a missing pod means nothing.
     pub(crate) fn are_known(&self) -> bool {
         self.read_state().unready.is_none()
     }
 
-    /// Since when and why the pods are not known, or no longer.
+    /// Since when and why the pods are not known; `None` if they are.
     pub(crate) fn unready_reason(&self) -> Option<(Timestamp, ClusterObstacle)> {
         self.read_state().unready.clone()
     }
@@ -92,7 +92,6 @@ impl ClusterPods {
         self.read_state().by_name.get(name).cloned()
     }
 
-    /// Of all pods that are known.
     pub(crate) fn pod_names(&self) -> Vec<String> {
         self.read_state().by_name.keys().cloned().collect()
     }

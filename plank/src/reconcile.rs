@@ -1,4 +1,4 @@
-//! One job: look, decide, do; again until there is nothing left to do now.
+//! Reconciles one job: load its state, decide, apply the step, until none is left.
 
 mod apply;
 mod job_memory;
@@ -38,19 +38,19 @@ use apply::StepOutcome;
 pub(crate) use job_memory::JobMemory;
 use reconcile_state::{ApiAnswers, DecisionInputs, ReconcileState};
 
-/// A job takes a handful of steps at once; more means that two rules contradict each other.
+/// A job takes a few steps at once; more means that two rules contradict each other.
 const MAX_STEPS: usize = 10;
-/// When a decision was about an object that has changed: the change's own event comes sooner.
+/// Retry after a decision on an outdated object; the event of its change comes sooner.
 const STALE_RETRY: Duration = Duration::from_secs(1);
-/// The event of a pod that was created comes within this, or the pod is asked for.
+/// How long to wait for the first event of a created pod before the API is asked for the pod.
 const FIRST_POD_EVENT_WAIT: Duration = Duration::from_secs(1);
-/// A job is looked at once in this time whatever it waits for, so that a timer outlives its job by
+/// A job is reconciled once in this time whatever it waits for, so that a timer outlives its job by
 /// no more.
 const MAX_REQUEUE_WAIT: Duration = Duration::from_secs(3600);
-/// For all steps together: a connection that went silent must not hold a job for ever.
+/// Limit of all steps together: a connection that went silent must not hold a job for ever.
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// All that reconciling a job needs.
+/// What reconciling a job needs.
 pub(crate) struct Reconciler {
     pub(crate) fleet: ClusterWorkers,
     pub(crate) config: watch::Receiver<Arc<Config>>,
@@ -65,12 +65,12 @@ pub(crate) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Takes a job as far as it goes now; when to look again if nothing happens.
+    /// Takes a job as far as it goes now; returns when to reconcile it again if nothing happens.
     pub(crate) async fn reconcile_job(
         &self,
         job: Arc<ProwJob>,
     ) -> Result<Option<Duration>, ClusterWriteError> {
-        // A claim that gets no answer may have been made: its slot stays its own.
+        // A claim without an answer may have been made, so the job keeps its slot.
         let done = tokio::time::timeout(RECONCILE_TIMEOUT, self.run_steps(&job)).await;
         match done.unwrap_or(Err(ClusterWriteError::TimedOut)) {
             Err(ClusterWriteError::Stale) => Ok(Some(STALE_RETRY)),
@@ -91,12 +91,12 @@ impl Reconciler {
         self.memory.lock().expect("nothing panics under this lock")
     }
 
-    /// Drops what is kept of a job that is complete or deleted.
+    /// Drops the memory of a job that is complete or deleted.
     pub(crate) fn forget_job(&self, name: &str) {
         self.lock_memory().remove(name);
     }
 
-    /// Drops what is kept of all jobs but these.
+    /// Drops the memory of all jobs but these.
     pub(crate) fn retain_jobs(&self, names: &HashSet<String>) {
         self.lock_memory().retain(|name, _| names.contains(name));
     }
@@ -111,7 +111,7 @@ impl Reconciler {
             let decision = decide_next_step(&sight.to_observed_job(&place), &settings, now);
             let name = sight.job.name_any();
             if matches!(place.start, StartPermission::NoKey(_)) {
-                // Those that need no key go first.
+                // Jobs that need no key go first.
                 self.wake.enqueue_jobs(self.index.defer_job(&name));
             }
             if decision.sighting != place.before || decision.sighting.is_some() {
@@ -174,7 +174,7 @@ impl Reconciler {
         })
     }
 
-    /// What is known of the job beyond itself.
+    /// What a decision needs beyond the job and its pod.
     fn gather_inputs(&self, sight: &ReconcileState) -> DecisionInputs {
         let job = &sight.job;
         let name = job.name_any();
@@ -185,7 +185,7 @@ impl Reconciler {
             Some(Some((since, obstacle))) => (ClusterReadiness::Unready(since), Some(obstacle)),
         };
         let superseded_by = self.index.superseded_by(&name);
-        // A pod that is there already needs no slot.
+        // A job whose pod is there already needs no slot.
         let starts = cluster == ClusterReadiness::Ready
             && job.state() == ProwJobState::Triggered
             && !job.is_complete()
@@ -219,8 +219,8 @@ impl Reconciler {
         }
     }
 
-    /// How long to wait for the first event of a pod that was just created: asking the API would
-    /// tell what is known.
+    /// Until when to wait for the first event of a pod that was just created: the API would tell
+    /// nothing new.
     fn pod_event_deadline(
         &self,
         job: &ProwJob,
@@ -235,7 +235,7 @@ impl Reconciler {
         Timestamp::now().checked_add(left).ok()
     }
 
-    /// The job's pod. "None" is asked of the API wherever it would start or end something.
+    /// The job's pod. The API is asked where the absence of the pod would start or end something.
     async fn find_pod(
         &self,
         job: &ProwJob,

@@ -1,7 +1,7 @@
-//! Which build cluster a job of state `scheduling` goes to: Prow's three strategies.
+//! Chooses the build cluster of a job in state `scheduling`, by Prow's three strategies.
 //!
-//! `failover.mappings` where it is set, else `external`, else the job's own cluster. It chooses
-//! among names; whether the cluster is there is seen when the job starts.
+//! `failover.mappings` where it is set, else `external`, else the job's own cluster. Only a name is
+//! chosen; whether the cluster exists shows when the job starts.
 
 use std::{
     collections::HashMap,
@@ -13,16 +13,16 @@ use common::{config::SchedulerConfig, prowjob::ProwJob};
 use serde::Deserialize;
 use serde_json::json;
 
-/// The other agent whose jobs have pods, which another controller makes.
+/// Tekton's agent, the other one whose jobs have pods; another controller makes them.
 const TEKTON: &str = "tekton-pipeline";
-/// For an answer of the external scheduler.
+/// How long to wait for an answer of the external scheduler.
 const SCHEDULER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of an answer that are read.
+/// Most bytes that are read of an answer.
 const MAX_ANSWER: usize = 64 * 1024;
-/// Answers kept; beyond it all are forgotten, which costs a question each.
+/// Most answers kept. Beyond it all are dropped, which costs one request each.
 const MAX_ANSWERS: usize = 10_000;
 
-/// Chooses clusters, and remembers what an external scheduler said.
+/// Chooses clusters, and caches the answers of an external scheduler.
 #[derive(Debug, Default)]
 pub(crate) struct ClusterScheduler {
     http: reqwest::Client,
@@ -40,7 +40,7 @@ struct SchedulingResponse {
     cluster: String,
 }
 
-/// What the configuration alone says.
+/// What the configuration alone decides.
 #[derive(Debug, PartialEq, Eq)]
 enum ClusterChoice<'a> {
     Cluster(&'a str),
@@ -64,7 +64,7 @@ fn configured_choice<'a>(section: &'a SchedulerConfig, job: &'a ProwJob) -> Clus
 }
 
 impl ClusterScheduler {
-    /// The cluster for this job. A scheduler that does not answer leaves it where it is.
+    /// The cluster for this job; its own if the external scheduler does not answer.
     pub(crate) async fn choose_cluster(&self, section: &SchedulerConfig, job: &ProwJob) -> String {
         let url = match configured_choice(section, job) {
             ClusterChoice::Cluster(cluster) => return cluster.to_owned(),

@@ -1,9 +1,9 @@
-//! When two presubmits are the same run: the newer one aborts the older.
+//! Which presubmits supersede each other: the newer aborts the older.
 
 use common::prowjob::{ProwJob, ProwJobType, Refs};
 
-/// What a presubmit is about, whatever the commits: type, job, and for each reference
-/// `org/repo@base [pull requests]`. A push changes only commits, so it finds the run before it.
+/// What a presubmit is about, without its commits: type, job, and for each of its refs
+/// `org/repo@base [pull requests]`. A push changes only commits, so its runs have the same keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SupersedeKey(String);
 

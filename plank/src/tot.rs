@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use url::Url;
 
-/// For one answer; a job whose number does not come is tried again later.
+/// How long to wait for an answer; a job that gets no build id is tried again later.
 const TOT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Digits of a number that anyone counts to.
+/// Most digits of a build id.
 const MAX_DIGITS: usize = 20;
 
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl TotClient {
         }
     }
 
-    /// The next number of this job.
+    /// The next build id of this job.
     pub(crate) async fn vend_build_id(&self, job: &str) -> anyhow::Result<String> {
         let mut url = self.url.clone();
         url.path_segments_mut()

@@ -1,8 +1,8 @@
-//! The one step a job takes next, and why. Plain values in, plain values out.
+//! Decides the one step that a job takes next, and why. Plain values in, plain values out.
 //!
-//! A decision is a single step. Whoever applies it looks again afterwards and asks for the
-//! next one, so every step leaves a state from which the next follows, and a crash between two
-//! steps loses nothing.
+//! A decision is a single step. The caller applies it, observes again and asks for the next one. So
+//! every step leaves a state from which the next follows, and a crash between two steps loses
+//! nothing.
 
 mod ended;
 mod killed;
@@ -38,16 +38,16 @@ pub use step::{ProwJobChange, TransitionDecision, TransitionStep};
 use crate::pod_view::{PodPhase, PodView};
 use message_text::{capitalize_first, shorten_message};
 
-/// How long a deletion may fail before the job is completed without it: a missing right is not
-/// given by waiting.
+/// How long a deletion may fail before the job is completed without it: waiting does not grant a
+/// missing right.
 const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long past its grace period a pod that is being deleted may stay before the job is completed
-/// without it: a lost node never confirms. With a decoration's default grace period of 15 s, of which
-/// the pod gets a quarter more, the job ends 53 s after the deletion: within a minute with its writes.
+/// How long past its grace period a deleted pod may stay before the job is completed without it: a
+/// lost node never confirms. With a decoration's default grace period of 15 s, of which the pod
+/// gets a quarter more, the job ends 53 s after the deletion: within a minute with its writes.
 const CONFIRMATION_MARGIN: SignedDuration = SignedDuration::from_secs(35);
 
-/// What every part of a decision looks at.
+/// What every part of a decision reads.
 struct DecisionContext<'a> {
     seen: &'a ObservedJob<'a>,
     sighting: Option<&'a ObservedObstacle>,
@@ -131,7 +131,7 @@ fn decide_step(case: &DecisionContext<'_>) -> TransitionDecision {
     }
 }
 
-/// The API refuses the pod, or a change that leads to it, for good.
+/// Ends a job whose pod, or a change that leads to it, the API refuses for good.
 fn complete_refused_job(refusal: &str) -> TransitionDecision {
     let text = format!("Pod can not be created: {}", shorten_message(refusal));
     completion_decision(ProwJobState::Error, text, "its pod can never be created")
@@ -176,7 +176,7 @@ fn decide_aborted_job(seen: &ObservedJob<'_>, now: Timestamp) -> TransitionDecis
     let Some(pod) = seen.pod.filter(|pod| is_pod_of(pod, seen.job)) else {
         return done(None, "aborted, and its pod is gone");
     };
-    // Until the job is complete, crier's finalizer keeps the pod.
+    // crier's finalizer keeps the pod until the job is complete.
     if pod.phase.is_final() || pod.deletion_confirmed {
         return done(None, "aborted, and its pod has ended");
     }
@@ -210,15 +210,15 @@ fn decide_aborted_job(seen: &ObservedJob<'_>, now: Timestamp) -> TransitionDecis
     }
 }
 
-/// That a pod stays, and what to do.
+/// Says that a pod stays, and what to do about it.
 fn undeleted_pod_text(job: &ProwJob, undeleted: &FailedDeletion<'_>) -> String {
     let (name, why) = (job.metadata.name.as_deref(), shorten_message(undeleted.why));
     let name = name.unwrap_or_default();
     format!("its pod {name} can not be deleted and may go on; delete it by hand: {why}")
 }
 
-/// A complete job owns no pod that could still do something: what was left by a crash between
-/// completing and deleting is deleted.
+/// A complete job has no active pod: one that a crash between completing and deleting left is
+/// deleted.
 fn decide_complete_job(seen: &ObservedJob<'_>) -> TransitionDecision {
     let done = wait_decision("complete");
     let Some(pod) = seen.pod.filter(|pod| is_pod_of(pod, seen.job)) else {
@@ -242,7 +242,7 @@ fn decide_complete_job(seen: &ObservedJob<'_>) -> TransitionDecision {
     }
 }
 
-/// The pod under a job's name is nobody's to take over.
+/// Ends a job whose name another's pod has: such a pod is never adopted.
 fn refuse_foreign_pod(job: &ProwJob) -> TransitionDecision {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let text = format!(
@@ -259,11 +259,10 @@ fn has_job_label_of(pod: &PodView, job: &ProwJob) -> bool {
     pod.job.is_some() && pod.job == job.metadata.name
 }
 
-/// The job that the pod was made for had this one's name, and is gone: nobody waits for the pod.
+/// Whether the pod was made for an earlier job of this name, which is gone.
 ///
-/// A pod that does not say whose it is, as those of Prow's plank, is taken for the job's, as Prow
-/// takes it. So is one with the job's build id: a job that was moved to another cluster has
-/// another uid.
+/// A pod without a job's UID, such as those of Prow's plank, counts as the job's, as in Prow. So
+/// does one with the job's build id: a job that was moved to another cluster has another UID.
 fn is_of_an_earlier_job(pod: &PodView, job: &ProwJob) -> bool {
     let build_id = job.status.as_ref().map(|status| &status.build_id);
     let is_of_this_build =
@@ -320,7 +319,7 @@ fn delete_pod_decision(pod: &PodView, why: &'static str) -> TransitionDecision {
     }
 }
 
-/// The job's own value, which has the installation's defaults merged in, beats plank's.
+/// The job's own value, which has the installation's defaults merged in, precedes plank's.
 fn effective_timeout(
     decoration: Option<&DecorationConfig>,
     default: SignedDuration,

@@ -1,4 +1,4 @@
-//! Watches of objects of which one may be malformed.
+//! Watches that go on when one object is malformed.
 
 use std::fmt::Debug;
 

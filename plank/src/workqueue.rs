@@ -1,4 +1,4 @@
-//! A queue of jobs and the workers that take them on, one job never twice at a time.
+//! A queue of jobs and its workers. A job is never reconciled twice at the same time.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -15,15 +15,15 @@ use kube::{
 
 use crate::{reconcile::Reconciler, writer::ClusterWriteError};
 
-/// Jobs of one cluster that are worked on at once.
+/// Jobs of one cluster that are reconciled at the same time.
 const WORKERS: u16 = 50;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// Of a deletion that an unfinished job waits for: it is given up after a minute.
+/// For a deletion that an unfinished job waits for: the job gives up on it after a minute.
 const LONGEST_DELETION_RETRY: Duration = Duration::from_secs(10);
 
-/// Works on the jobs that are named, for as long as it is polled. The first name comes when all
-/// jobs are listed: the store's own signal wakes but one who waits for it.
+/// Reconciles the jobs in `names`, for as long as it is polled. The first name comes when all jobs
+/// are listed: the store's own signal wakes only one waiter.
 pub(crate) async fn run_workers(
     jobs: Store<ProwJob>,
     names: UnboundedReceiver<ObjectRef<ProwJob>>,
@@ -41,15 +41,15 @@ pub(crate) async fn run_workers(
     futures::pin_mut!(results);
     while let Some(result) = results.next().await {
         match result {
-            // It was deleted or completed between its event and its turn. A failure is logged
-            // where it is given its next turn.
+            // The job was deleted or completed before its turn. A failure is logged where its next
+            // try is set.
             Ok(_) | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
             Err(error) => tracing::error!("the work queue failed: {error}"),
         }
     }
 }
 
-/// Tries again, later with every failure in a row.
+/// Retries a job, later with every failure in a row.
 fn error_policy(
     job: Arc<ProwJob>,
     error: &ClusterWriteError,

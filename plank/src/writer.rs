@@ -1,4 +1,4 @@
-//! The one place that changes anything in a cluster.
+//! The only place that changes anything in a cluster.
 
 mod refusal;
 mod result_storage;
@@ -32,7 +32,7 @@ use crate::{
 /// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClusterWriteError {
-    /// The object is another than the decision was about; a new decision follows.
+    /// The object has changed since the decision; a new decision follows.
     #[error("the object has changed meanwhile")]
     Stale,
     #[error("the API did not answer in time")]
@@ -40,7 +40,7 @@ pub(crate) enum ClusterWriteError {
     #[error("the pod is not taken now: {why}")]
     Delayed {
         why: String,
-        /// To wait at least, as the API asked.
+        /// The shortest wait that the API asked for.
         seconds: u32,
     },
     #[error("the pod is not deleted: {0}")]
@@ -55,14 +55,14 @@ pub(crate) enum ClusterWriteError {
     Api(#[from] kube::Error),
 }
 
-/// What became of a pod that was to be created.
+/// The result of creating a pod.
 pub(crate) enum PodCreation {
     Pod(Box<PodView>),
-    /// There is one of that name.
+    /// There is a pod of that name.
     Exists,
     /// Neither this nor a later try can succeed.
     Refused(String),
-    /// A later try may: a quota is used up, or there are too many requests.
+    /// A later try may succeed: a quota is used up, or there are too many requests.
     Delayed {
         why: String,
         seconds: u32,
@@ -112,7 +112,7 @@ impl ClusterWriter {
         Ok(self.job_api(job).get_opt(&job.name_any()).await?)
     }
 
-    /// The same by name.
+    /// Reads a job by name.
     pub(crate) async fn read_job_named(
         &self,
         name: &str,
@@ -166,7 +166,7 @@ impl ClusterWriter {
         decorate::needs_token(spec).then(error)?
     }
 
-    /// Creates the pod that a claimed job has no pod of yet.
+    /// Creates the pod of a claimed job that has none yet.
     pub(crate) async fn create_pod(
         &self,
         cluster: &BuildCluster,
@@ -191,7 +191,7 @@ impl ClusterWriter {
             }
             Err(error) => return Ok(PodCreation::Refused(error.to_string())),
         };
-        // As it is: a typed pod would lose the fields that its type does not know.
+        // Sent as JSON: a typed pod would lose the fields that its type does not know.
         let request = Request::new(Pod::url_path(&(), Some(&cluster.namespace)))
             .create(&PostParams::default(), pod.to_string().into_bytes())
             .map_err(kube::Error::BuildRequest)?;
@@ -199,7 +199,7 @@ impl ClusterWriter {
             Ok(DeserializeGuard::<pod_view::PrunedPod>(Ok(pod))) => {
                 Ok(PodCreation::Pod(Box::new((&pod).into())))
             }
-            // What the API answers to its own object; asking again tells more.
+            // The API's answer does not parse as a pod; reading the pod tells more.
             Ok(DeserializeGuard(Err(_))) => Ok(PodCreation::Exists),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(PodCreation::Exists),
             Err(kube::Error::Api(status)) if is_delay(&status) => Ok(PodCreation::Delayed {
@@ -216,8 +216,8 @@ impl ClusterWriter {
         }
     }
 
-    /// Deletes this very pod; one that is gone, or another of its name, is fine. What holds it
-    /// back, such as crier's finalizer, stays.
+    /// Deletes the pod with this UID; a pod that is gone, or another of its name, is fine.
+    /// Finalizers such as crier's stay.
     pub(crate) async fn delete_pod(
         &self,
         cluster: &BuildCluster,
@@ -232,8 +232,8 @@ impl ClusterWriter {
         ignore_gone(api.delete(name, &params).await)
     }
 
-    /// Ends the containers of this very pod, which stays; one that is gone, or another of its name, is
-    /// fine.
+    /// Ends the containers of the pod with this UID, which stays; a pod that is gone, or another of
+    /// its name, is fine.
     pub(crate) async fn stop_pod(
         &self,
         cluster: &BuildCluster,
@@ -250,7 +250,7 @@ impl ClusterWriter {
         ignore_gone(api.patch_metadata(name, &params, &patch).await)
     }
 
-    /// Lets go of a pod that another takes the place of, and deletes it unless that is under way.
+    /// Removes crier's finalizer from a pod that is replaced, and deletes it if not yet done.
     pub(crate) async fn replace_pod(
         &self,
         cluster: &BuildCluster,
@@ -269,8 +269,8 @@ impl ClusterWriter {
         self.delete_pod(cluster, name, uid).await
     }
 
-    /// Creates the Secret that the pod `uid` of `job` waits for: it is the pod's, and goes with
-    /// it.
+    /// Creates the Secret that the pod `pod_uid` of `job` waits for. The pod owns it, so both are
+    /// deleted together.
     pub(crate) async fn create_storage_secret(
         &self,
         cluster: &BuildCluster,
@@ -300,8 +300,8 @@ impl ClusterWriter {
         .expect("this is a Secret");
         let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         match api.create(&PostParams::default(), &secret).await {
-            // Made before a restart, or left of a pod that is gone and going with it. To tell them
-            // apart would need the right to read Secrets; trying again does it without.
+            // Made before a restart, or left of a deleted pod and about to go with it. To tell
+            // these apart plank would need the right to read Secrets; a retry does not.
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 Err(ClusterWriteError::SecretExists)
             }
@@ -314,20 +314,20 @@ impl ClusterWriter {
     }
 }
 
-/// Whether the API takes no pod like this now and says so.
+/// Whether the API refuses the pod only for now.
 fn is_delay(status: &Status) -> bool {
     let quota = status.code == 403 && status.message.contains("exceeded quota");
     quota || status.code == 429
 }
 
-/// Whether the API will never take this pod. Conflicts pass; 401 is about us, not about the pod.
+/// Whether the API will never accept this pod. Conflicts pass; 401 is about plank, not the pod.
 pub(crate) fn is_final_refusal(status: &Status) -> bool {
     (400..500).contains(&status.code)
         && !matches!(status.code, 401 | 408 | 409)
         && !is_delay(status)
 }
 
-/// The API's own words, without those of its client.
+/// The API's message, without what its client adds.
 pub(crate) fn api_message(error: &ClusterWriteError) -> String {
     match error {
         ClusterWriteError::Api(kube::Error::Api(status)) => status.message.clone(),
@@ -335,7 +335,7 @@ pub(crate) fn api_message(error: &ClusterWriteError) -> String {
     }
 }
 
-/// What was to be done to a very object that is gone, or another by now, is done.
+/// Treats the change of an object that is gone or was replaced as done.
 fn ignore_gone<T>(result: Result<T, kube::Error>) -> Result<(), ClusterWriteError> {
     match result {
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
@@ -343,8 +343,8 @@ fn ignore_gone<T>(result: Result<T, kube::Error>) -> Result<(), ClusterWriteErro
     }
 }
 
-/// Lets go of a pod that crier holds until it has told of it; a pod that is replaced is not told
-/// of.
+/// Removes crier's finalizer, which keeps a pod until it is reported. A replaced pod is not
+/// reported.
 pub(crate) async fn remove_finalizer(
     api: &Api<Pod>,
     name: &str,

@@ -1,14 +1,14 @@
 //! `ProwJob` and pod of every job of a real configuration, compared with upstream's.
 //!
-//! `plank/tests/corpus/NAME.sha256` holds a line a job: its key, a tab, and the SHA-256 of the
-//! normal form of what upstream's own packages make of it. Run as
+//! `plank/tests/corpus/NAME.sha256` has a line for each job: its key, a tab, and the SHA-256 of the
+//! normal form of what upstream's own packages make of it. Run with
 //!
 //! ```text
 //! PROW_CORPUS=../shared/data/prow-config/kubernetes cargo test --workspace --locked --test corpus
 //! ```
 //!
-//! `PROW_CORPUS_TABLE` names another table. `PROW_CORPUS_DUMP` names a file with upstream's
-//! normal forms themselves, a line a job, so that a difference is shown with its place.
+//! `PROW_CORPUS_TABLE` names another table. `PROW_CORPUS_DUMP` names a file with upstream's normal
+//! forms themselves, a line for each job: then a difference is shown with its position.
 
 #[path = "corpus/normal.rs"]
 mod normal;
@@ -86,7 +86,7 @@ fn every_job_becomes_what_upstream_makes_of_it() {
     assert!(!ours.is_empty(), "the configuration has no jobs");
 }
 
-/// Tests run in their crate's folder; paths are given from the workspace's.
+/// Tests run in their crate's folder, but paths are relative to the workspace.
 fn from_workspace(path: &Path) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }

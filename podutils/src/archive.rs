@@ -1,8 +1,8 @@
-//! Masks what is inside compressed files and archives, and inside those within them: content,
-//! names, and what else a tool writes beside them (targets of links, owners, comments).
+//! Masks secrets inside compressed files and archives, nested ones included: contents, names, and
+//! the other fields that tools write (link targets, owners, comments).
 //!
-//! Works on a copy in temporary space, bounded in size and depth. Whatever it cannot look into
-//! is an error: the caller must then leave the file out.
+//! Works on a copy in temporary space, limited in size and depth. A file that cannot be censored
+//! is an error, and the caller must leave that file out.
 
 mod entry_names;
 mod file_format;
@@ -22,15 +22,15 @@ use crate::censor::Censor;
 pub(crate) use file_format::FileFormat;
 pub(crate) use temp_space::{SpoolFile, TempSpace};
 
-/// Archives within archives, the outermost included.
+/// How deep archives may be nested, the outermost included.
 const MAX_DEPTH: u32 = 5;
-/// Bytes that one file may unpack to, all its layers together.
+/// Bytes that one file may unpack to, over all its layers.
 const MAX_UNPACKED: u64 = 8 << 30;
-/// Entries of one file, those of all archives in it together.
+/// Entries that one file may have, over all archives in it.
 const MAX_ENTRIES: u64 = 100_000;
 const CHUNK: usize = 64 << 10;
 
-/// Why a file could not be looked into.
+/// Why a file could not be censored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
     #[error("{0} cannot be looked into")]
@@ -50,13 +50,13 @@ pub(crate) enum ArchiveError {
     BrokenZip(#[source] ZipError),
 }
 
-/// Looks into one file.
+/// Censors one file.
 pub(crate) struct ArchiveCensorer<'a> {
     censor: &'a Censor,
     space: &'a TempSpace,
     /// Bytes that may still be unpacked.
     budget: u64,
-    /// Entries that may still be looked into.
+    /// Entries that may still be read.
     entries: u64,
 }
 
@@ -70,7 +70,7 @@ impl<'a> ArchiveCensorer<'a> {
         }
     }
 
-    /// The file with every secret in it masked, at its beginning.
+    /// Returns a copy with every secret masked, rewound to its start.
     pub(crate) fn censor_file(&mut self, mut file: impl Read) -> Result<SpoolFile, ArchiveError> {
         let mut copy = self.spool_copy(&mut file)?;
         let mut scrubbed = self.censor_layer(&mut copy, 1)?.unwrap_or(copy);
@@ -78,7 +78,7 @@ impl<'a> ArchiveCensorer<'a> {
         Ok(scrubbed)
     }
 
-    /// A masked copy, or `None` if there was nothing to mask.
+    /// Returns a masked copy, or `None` if there was nothing to mask.
     fn censor_layer(
         &mut self,
         file: &mut SpoolFile,
@@ -122,7 +122,7 @@ impl<'a> ArchiveCensorer<'a> {
         let mut inner = self.spool_copy(&mut MultiGzDecoder::new(BufReader::new(&mut *file)))?;
         let mut masked = match self.censor_layer(&mut inner, depth + 1)? {
             Some(masked) => masked,
-            // Its header has a name and a comment, which a new one has not.
+            // The secret is in the gzip header (name, comment), which the new file does not have.
             None if self.has_secret(file)? => inner,
             None => return Ok(None),
         };
@@ -194,20 +194,20 @@ impl<'a> ArchiveCensorer<'a> {
             }
         }
         let mut out = out.finish()?;
-        // Names and comments stand in it as they are, and no checksum is over them.
+        // A zip has names and comments as plain bytes, and no checksum covers them.
         let whole = if any_masked { &mut out } else { file };
         whole.rewind()?;
         let named = self.censor_plain(whole)?;
         Ok(named.or(any_masked.then_some(out)))
     }
 
-    /// Whether there is one in the bytes as they are.
+    /// Whether the file's own bytes contain a secret.
     fn has_secret(&mut self, file: &mut SpoolFile) -> Result<bool, ArchiveError> {
         file.rewind()?;
         Ok(self.censor_plain(file)?.is_some())
     }
 
-    /// A copy in temporary space, at its beginning, paid from the budget.
+    /// Copies to temporary space, charged to the budget, and rewinds the copy.
     fn spool_copy(&mut self, reader: &mut impl Read) -> Result<SpoolFile, ArchiveError> {
         let mut copy = self.empty_spool();
         let size = io::copy(&mut reader.take(self.budget + 1), &mut copy)?;

@@ -1,11 +1,11 @@
 //! A streaming masker: every byte of every occurrence of a secret becomes `X`.
 //!
 //! It knows bytes and nothing of files, so it serves logs, artifacts and live views alike. The
-//! length never changes. Where secrets overlap, all of what they cover is masked, so no tail of
-//! a longer one is left beside a shorter one.
+//! length never changes. Where secrets overlap, all that they cover is masked, so that no end of a
+//! longer secret stays visible behind a shorter one.
 //!
 //! ```text
-//! a secret's bytes ──variants──► its shapes ──Needles──► pieces, sorted ──Stream──► masked text
+//! secret ──secret_variants──► variants ──NeedleSet──► sorted pieces ──CensorStream──► masked text
 //! ```
 
 mod needles;
@@ -22,21 +22,21 @@ pub use needles::SecretsTooLarge;
 pub use stream::CensorStream;
 pub use variants::{is_too_short, secret_variants};
 
-/// What takes the place of each masked byte.
+/// The byte that replaces each masked byte.
 pub const MASK: u8 = b'X';
 
-/// The secrets, ready to be looked for. Cheap to clone.
+/// A set of secrets to mask. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Censor {
-    /// `None` if there is nothing to hide.
+    /// `None` if there is nothing to mask.
     needles: Option<Arc<NeedleSet>>,
 }
 
 impl Censor {
-    /// Hides exactly these byte strings; empty ones are skipped. See [`secret_variants()`] for the other
-    /// shapes in which a secret shows up.
+    /// Masks exactly these byte strings; empty ones are skipped. [`secret_variants()`] gives the
+    /// other forms in which a secret is printed.
     ///
-    /// Of those longer than 128 bytes, pieces of 64 bytes are hidden wherever they occur.
+    /// Strings longer than 128 bytes are cut into pieces of 64 bytes, masked wherever they occur.
     pub fn new<S: AsRef<[u8]>>(
         secrets: impl IntoIterator<Item = S>,
     ) -> Result<Self, SecretsTooLarge> {
@@ -46,19 +46,19 @@ impl Censor {
         })
     }
 
-    /// Whether there is nothing to hide, so that a pass can be spared.
+    /// Whether there is nothing to mask, so that callers can skip the work.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.needles.is_none()
     }
 
-    /// Begins a stream of bytes.
+    /// Starts to mask a stream of bytes.
     #[must_use]
     pub fn start_stream(&self) -> CensorStream {
         CensorStream::new(self.needles.clone())
     }
 
-    /// Masks bytes that are all there.
+    /// Masks a complete byte string.
     #[must_use]
     pub fn mask_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
         let mut stream = self.start_stream();
@@ -67,14 +67,14 @@ impl Censor {
         out
     }
 
-    /// Masks a text. What is not ASCII may come out as a replacement character if it is masked.
+    /// Masks a text. A character of several bytes that is masked in part becomes U+FFFD.
     #[must_use]
     pub fn mask_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.mask_bytes(text.as_bytes().to_vec())).into_owned()
     }
 
-    /// Masks every string of a JSON value, the names of fields too, as it reads once it is
-    /// decoded. Of two names that are the same then, the last one's value stays.
+    /// Masks every decoded string of a JSON value, names of fields included. If two names become
+    /// the same, the last one's value stays.
     #[must_use]
     pub fn mask_json(&self, value: Value) -> Value {
         match value {
@@ -84,7 +84,7 @@ impl Censor {
                 .into_iter()
                 .map(|(name, value)| (self.mask_text(&name), self.mask_json(value)))
                 .collect(),
-            // A secret may be a number, as a pin is.
+            // A secret may be a number, such as a PIN.
             Value::Number(number) => {
                 let text = number.to_string();
                 let masked = self.mask_text(&text);

@@ -1,7 +1,7 @@
-//! clonerefs: the merged tree of a job's references, checked out below `src_root`.
+//! clonerefs: checks out the merged tree of a job's references below `src_root`.
 //!
-//! `Refs → validate → plan (commands as values) → run → Record`. What a pull request's author
-//! may choose (names, refs, paths) is checked before it comes near a command line.
+//! `Refs → validate_refs → plan (CloneStep values) → run_step → CloneRecord`. Whatever a pull
+//! request's author may choose (names, refs, paths) is checked before it reaches a command line.
 
 mod command_timeout;
 mod credentials;
@@ -25,10 +25,10 @@ pub use record::{CloneRecord, CommandRecord};
 pub(crate) use redact::{map_texts, redact_credentials};
 pub use run::run_clonerefs;
 
-/// Runs this process as clonerefs: by `CLONEREFS_OPTIONS`, or by flags if that is not set.
+/// Runs this process as clonerefs, by `CLONEREFS_OPTIONS` or, if that is not set, by flags.
 ///
-/// Exits with 0 when a clone fails, unless `fail` is set: initupload reads that in the records
-/// and ends the pod with a log to look at.
+/// Exits with 0 when a clone fails, unless `fail` is set: initupload reads the failure in the
+/// records, uploads a log and ends the pod.
 #[must_use]
 pub fn main() -> ExitCode {
     common::service::logging::init_logging("clonerefs");

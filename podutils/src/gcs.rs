@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use flags::UploadFlags;
 
-/// `gcs_options` of the sidecar, and flattened into the options of initupload.
+/// The sidecar's `gcs_options`; initupload has them flattened into its own options.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GcsUploadOptions {
-    /// Folders to upload, each into one of its name (plank gives `artifacts`), and files.
+    /// Files and folders to upload; a folder keeps its name (plank gives `artifacts`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
-    /// A folder below the job's own, for all that is uploaded.
+    /// A folder below the job's folder; everything is uploaded into it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sub_dir: String,
     /// Bucket and layout.
@@ -26,7 +26,7 @@ pub struct GcsUploadOptions {
     /// `{region, endpoint, insecure, s3_force_path_style, access_key, secret_key, session_token}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_credentials_file: Option<String>,
-    /// A file with the bearer token for Deck's own storage (`http(s)://…/storage`). Not Prow's.
+    /// A file with the bearer token for Deck's own storage (`http(s)://…/storage`). Not in Prow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_token_file: Option<String>,
     /// Log what would be uploaded, and upload nothing.

@@ -1,4 +1,4 @@
-//! initupload: `started.json` and the clone's log, before the test starts.
+//! initupload: uploads `started.json` and the clone's log before the test starts.
 
 mod clone_log;
 mod clone_records;
@@ -13,10 +13,10 @@ use jiff::Timestamp;
 pub use options::InituploadOptions;
 pub use run::run_initupload;
 
-/// Runs this process as initupload, by `JOB_SPEC` and `INITUPLOAD_OPTIONS`, or flags if that is
-/// not set.
+/// Runs this process as initupload. The job comes from `JOB_SPEC`, the options come from
+/// `INITUPLOAD_OPTIONS` or, if that is not set, from flags.
 ///
-/// Exits with 1 if the clone had failed, which ends the pod, or if an upload fails.
+/// Exits with 1 if the clone failed, which ends the pod, or if an upload fails.
 #[must_use]
 pub fn main() -> ExitCode {
     common::service::logging::init_logging("initupload");

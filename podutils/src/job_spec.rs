@@ -1,4 +1,4 @@
-//! `JOB_SPEC`: what a job is, as its own containers and the pod utilities read it.
+//! `JOB_SPEC`: the description of a job for its own containers and the pod utilities.
 
 use common::prowjob::{DecorationConfig, ProwJobType, Refs};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ impl JobSpec {
     /// The name of the environment variable.
     pub const ENV: &str = "JOB_SPEC";
 
-    /// The reference the job is about: its own, else the first extra one that is not auxiliary.
+    /// The job's main reference: its own, else the first extra reference that is not auxiliary.
     #[must_use]
     pub fn main_refs(&self) -> Option<&Refs> {
         self.refs

@@ -1,4 +1,4 @@
-//! `started.json` and `finished.json`: the two files that say how a run went.
+//! `started.json` and `finished.json`, which describe the start and the end of a run.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +21,13 @@ pub struct StartedMetadata {
     repos: BTreeMap<String, String>,
     #[serde(rename = "repo-commit", skip_serializing_if = "String::is_empty")]
     repo_commit: String,
-    /// The same; readers exist for both.
+    /// The same value as `repo_commit`: some readers use this name.
     #[serde(rename = "repo-version", skip_serializing_if = "String::is_empty")]
     repo_version: String,
 }
 
 impl StartedMetadata {
-    /// The version is what was really checked out, if the records tell; else what was asked for.
+    /// The commit is the one that was checked out, if the records have it; else the requested one.
     #[must_use]
     pub fn new(spec: &JobSpec, records: &[CloneRecord], now: Timestamp) -> Self {
         let main = spec.main_refs();
@@ -96,16 +96,16 @@ impl FinishedMetadata {
     }
 }
 
-/// The object that a container left as its metadata, masked; `None` if it is none.
+/// Reads the JSON object that a container left as metadata, masked; `None` if it is none.
 ///
-/// What is masked are the strings as they read, since in the file a secret may be written in a
-/// hundred ways (`p\u0026ss`), and after that the text as it is going to be stored.
+/// The decoded strings are masked first, because the file may write a secret in many ways
+/// (`p\u0026ss`). Then the text is masked in the form in which it will be stored.
 pub(crate) fn read_masked_metadata(text: &[u8], censor: &Censor) -> Option<Map<String, Value>> {
     let masked = censor.mask_json(serde_json::from_slice(text).ok()?);
     serde_json::from_slice(&censor.mask_bytes(masked.to_string().into_bytes())).ok()
 }
 
-/// What was asked for: the pull request's commit, else the base's, else the base's name.
+/// The requested revision: the pull request's commit, else the base commit, else the base ref.
 #[must_use]
 pub fn requested_revision(refs: &Refs) -> String {
     let pull = refs.pulls.first().map(|p| p.sha.as_str());
@@ -197,7 +197,7 @@ mod tests {
                 r#"{"n": 1.50, "deep": {"b": null}}"#,
                 Some(json!({"n": 1.5, "deep": {"b": null}})),
             ),
-            // Without its quotes it is no JSON any more, and must not be stored with them.
+            // Its quotes are secret. Without them it is no JSON; with them it must not be stored.
             (r#"{"a": "b"}"#, None),
             ("[1]", None),
             ("{", None),

@@ -1,4 +1,4 @@
-//! What the pod utilities share as processes: options from the environment and a runtime.
+//! What the processes of all pod utilities share: options from the environment, and a runtime.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 
 use crate::JobSpec;
 
-/// Where Kubernetes looks for the last words of a container, if its pod names no other file.
+/// The kubelet reads a container's termination message here, if its pod names no other file.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
-/// Options from an environment variable. The message does not quote them: they are long, and
-/// some day somebody puts a secret into them.
+/// Reads options from an environment variable. The error does not quote them: they are long and
+/// may one day hold a secret.
 pub(crate) fn from_env<T: DeserializeOwned>(name: &str) -> anyhow::Result<Option<T>> {
     match std::env::var(name) {
         Ok(json) => parse_options(name, &json).map(Some),
@@ -40,29 +40,29 @@ fn parse_options<T: DeserializeOwned>(name: &str, json: &str) -> anyhow::Result<
     })
 }
 
-/// Options that only plank gives: there are no flags for them.
+/// Reads options that only plank gives: there are no flags for them.
 pub(crate) fn require_env<T: DeserializeOwned>(name: &str) -> anyhow::Result<T> {
     from_env(name)?.with_context(|| format!("{name} is not set; options by flag are not supported"))
 }
 
-/// Options from an environment variable, or from the arguments if it is not set.
+/// Reads options from an environment variable, or from the arguments if it is not set.
 pub(crate) fn from_env_or_args<T: DeserializeOwned>(
     name: &str,
     parse: impl FnOnce(Vec<OsString>) -> Result<T, clap::Error>,
 ) -> anyhow::Result<T> {
     match from_env(name)? {
         Some(options) => Ok(options),
-        // Usage errors and help go to the terminal, in clap's words.
+        // clap prints usage errors and help to the terminal.
         None => Ok(parse(std::env::args_os().skip(1).collect()).unwrap_or_else(|e| e.exit())),
     }
 }
 
-/// The job that this pod runs.
+/// Reads the spec of the job that this pod runs.
 pub(crate) fn require_job_spec() -> anyhow::Result<JobSpec> {
     require_env(JobSpec::ENV)
 }
 
-/// Runs a pod utility to its end and gives its exit code; an error is logged and is 1.
+/// Runs a pod utility to its end and returns its exit code. An error is logged; its code is 1.
 pub(crate) fn run_utility(main: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     common::service::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -81,9 +81,9 @@ pub(crate) fn run_utility(main: impl Future<Output = anyhow::Result<ExitCode>>) 
     })
 }
 
-/// Puts the message into the container's status, where it stands without the log around it.
+/// Writes the message to the container's status, where it is shown without the rest of the log.
 fn write_termination_message(file: &Path, message: &str) {
-    // It is there in every container, and nowhere else. Without it the end of the log is shown.
+    // Only a container has this file. Without the message, the end of the log is shown.
     let _ = OpenOptions::new()
         .write(true)
         .truncate(true)

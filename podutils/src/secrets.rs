@@ -1,5 +1,5 @@
-//! The secrets of a pod, read from the folders they are mounted at, and remembered: one that was
-//! replaced while the job ran is in its log already.
+//! Reads the secrets of a pod from the folders they are mounted at, and remembers them: the log may
+//! already have a secret that was replaced while the job ran.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::censor::{Censor, is_too_short, secret_variants};
 use crate::sidecar::SidecarCensoringOptions;
 
-/// Why the secrets could not be learnt. Without them nothing may be uploaded.
+/// Why the secrets could not be read. Without them nothing may be uploaded.
 #[derive(Debug, thiserror::Error)]
 enum SecretsError {
     #[error("cannot read the secret {}: {error}", path.display())]
@@ -24,20 +24,20 @@ enum SecretsError {
     NotJson(PathBuf),
 }
 
-/// All that was a secret of the pod so far. Clones know the same.
+/// All secrets that the pod has had so far. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownSecrets(Arc<Mutex<RememberedSecrets>>);
 
 #[derive(Debug, Default)]
 struct RememberedSecrets {
     values: BTreeSet<Vec<u8>>,
-    /// The files of those that are too short to be hidden.
+    /// The files of secrets that are too short to be masked.
     in_clear: BTreeSet<PathBuf>,
 }
 
 impl KnownSecrets {
-    /// Reads the secrets as they are now, and tells how many are known, which rises with each new
-    /// one: whoever made a censor of fewer needs another. The error is for people to read.
+    /// Reads the secrets as they are now and returns how many are known. A censor that was built
+    /// when the number was lower has to be rebuilt. The error is for people to read.
     pub(crate) async fn learn_secrets(
         &self,
         options: &SidecarCensoringOptions,
@@ -64,7 +64,7 @@ impl KnownSecrets {
         Ok(known.values.len())
     }
 
-    /// What hides all of them, in all shapes. The error is for people to read.
+    /// Builds a censor that masks all of them, in all variants. The error is for people to read.
     pub(crate) fn build_censor(&self, options: &SidecarCensoringOptions) -> Result<Censor, String> {
         let minimum = minimum_length(options);
         let known = self.lock();
@@ -75,7 +75,7 @@ impl KnownSecrets {
         Censor::new(shapes).map_err(|e| e.to_string())
     }
 
-    /// The files of the secrets that stay in clear since they are shorter than
+    /// The files of the secrets that stay in clear because they are shorter than
     /// `minimum_secret_length`.
     pub(crate) fn in_clear(&self) -> Vec<String> {
         let known = self.lock();
@@ -94,13 +94,13 @@ fn minimum_length(options: &SidecarCensoringOptions) -> usize {
     usize::try_from(minimum).unwrap_or(0)
 }
 
-/// A value that is secret, and the file that it stands in.
+/// A secret value, and the file that has it.
 struct LoadedSecret {
     path: PathBuf,
     value: Vec<u8>,
 }
 
-/// Every file below `directories`, and what is secret by itself of those that hold more.
+/// Every file below `directories`, and the single secrets inside files that hold several.
 fn load_secrets(directories: &[String]) -> Result<Vec<LoadedSecret>, SecretsError> {
     let mut found = Vec::new();
     for directory in directories {
@@ -143,7 +143,7 @@ fn read_secrets(path: &Path, found: &mut Vec<LoadedSecret>) -> Result<(), Secret
     Ok(())
 }
 
-/// The values in a cookie file of curl's and git's: seven fields a line, the last is the value.
+/// The values in a cookie file of curl or git: seven fields a line, of which the last is the value.
 fn cookie_values(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     content.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b'\t');
@@ -152,8 +152,8 @@ fn cookie_values(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The values of `auth` (also decoded: it holds `user:password`) and `password`, wherever they
-/// stand.
+/// The values of `auth` (and the password in it, decoded: `user:password`) and `password`, at any
+/// depth.
 fn docker_credentials(config: &Value) -> Vec<Vec<u8>> {
     let Value::Object(fields) = config else {
         return Vec::new();
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// What hides the secrets that are mounted there.
+    /// A censor for the secrets that are mounted at `dir`.
     async fn censor(dir: &tempfile::TempDir, minimum_length: i64) -> Censor {
         let mut options = SidecarCensoringOptions {
             secret_directories: dirs(dir),

@@ -21,10 +21,10 @@ pub use run::{SidecarRun, run_sidecar};
 
 /// Runs this process as the sidecar, by `SIDECAR_OPTIONS` and `JOB_SPEC`.
 ///
-/// Exits with 0 whatever the test did (its own container tells), unless `entry_error` is set.
+/// Exits with 0 whatever the test did (its container has the code), unless `entry_error` is set.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Without it there is no sidecar-logs.json; stderr still has it all.
+    // Without this file there is no sidecar-logs.json; stderr still has the whole log.
     let log = tempfile::NamedTempFile::new().ok();
     match log.as_ref().and_then(|file| file.reopen().ok()) {
         Some(copy) => logging::init_logging_with_copy("sidecar", copy),

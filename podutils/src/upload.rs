@@ -1,7 +1,7 @@
-//! Uploads: what goes where, masked on the way, tried again when it fails.
+//! Uploads a run's files: plans their keys, masks them on the way, and retries what fails.
 //!
-//! `plan → Upload { key, source } → read in pieces → mask → compress → Storage`. Memory is
-//! bounded by the number of uploads at once, never by the size of a file.
+//! `ArtifactWalk → ObjectUpload { key, source } → open_upload (read, mask, compress) →
+//! ObjectStorage`. Memory is bounded by the number of uploads at once, never by a file's size.
 
 mod failures;
 mod latest;
@@ -31,10 +31,10 @@ pub(crate) use walk::{ArtifactPlan, ArtifactWalk, CensorFilter, UncensoredFiles}
 
 /// Uploads at once.
 const CONCURRENCY: usize = 4;
-/// Uploads that are planned before their turn comes.
+/// Uploads that are planned ahead of those that run.
 const AHEAD: usize = 16;
 
-/// One object to be.
+/// One object to upload.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectUpload {
     pub(crate) key: String,
@@ -43,7 +43,7 @@ pub(crate) struct ObjectUpload {
 }
 
 impl ObjectUpload {
-    /// Something small that we wrote ourselves.
+    /// A small object whose content we made ourselves.
     pub(crate) fn from_text(key: String, content: impl Into<Bytes>) -> Self {
         let attributes = ObjectAttributes {
             content_type: common::storage::content_type(&key, &std::collections::BTreeMap::new()),
@@ -57,7 +57,7 @@ impl ObjectUpload {
     }
 }
 
-/// Where archives are looked into, and how many at once.
+/// Where archives are unpacked, and how many at once.
 #[derive(Debug, Clone)]
 pub(crate) struct ArchiveSlots {
     space: TempSpace,
@@ -76,7 +76,7 @@ impl ArchiveSlots {
     }
 }
 
-/// How to upload.
+/// Uploads objects to one storage, masked, with one retry budget for all.
 #[derive(Debug, Clone)]
 pub(crate) struct Uploader {
     pub(crate) storage: ObjectStorage,
@@ -87,7 +87,7 @@ pub(crate) struct Uploader {
 }
 
 impl Uploader {
-    /// Hides nothing, for what is known to hold no secret.
+    /// Masks nothing, for content that is known to have no secret.
     pub(crate) fn new(storage: ObjectStorage, dry_run: bool) -> Self {
         Self {
             storage,
@@ -98,7 +98,7 @@ impl Uploader {
         }
     }
 
-    /// Hides what `censor` hides, looking into `concurrency` archives at once in the folder
+    /// Masks what `censor` masks, and unpacks up to `concurrency` archives at once in the folder
     /// `temp`.
     pub(crate) fn with_censor(self, censor: Censor, temp: &Path, concurrency: usize) -> Self {
         Self {
@@ -198,8 +198,8 @@ impl Uploader {
     }
 }
 
-/// What an iterator gives that reads a file system, from a thread of its own: never more of it
-/// than [`AHEAD`].
+/// Streams the items of an iterator that reads a file system, on a thread of its own. It is at most
+/// [`AHEAD`] items ahead.
 fn read_ahead<T: Send + 'static>(
     items: impl Iterator<Item = T> + Send + 'static,
 ) -> impl Stream<Item = T> {

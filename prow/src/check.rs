@@ -1,8 +1,8 @@
 //! `prow check`, also called `checkconfig`: reads a configuration as the services would, and
-//! says what is wrong with it and what is probably not meant.
+//! reports what is wrong with it and what is probably a mistake.
 //!
-//! The rules are in [`common::config`]; here are the command line, what a rule needs to be asked
-//! of somebody else, and the three forms of the answer.
+//! The rules are in [`common::config`]; here are the command line, the questions that some rules
+//! ask of other services, and the three output formats.
 
 mod annotations;
 mod checkout;
@@ -26,8 +26,8 @@ use common::service::flags;
 use crate::program;
 use options::{CheckOptions, CheckOutputFormat};
 
-/// Ends with 0 where nothing is wrong, with 1 where something is or cannot be found out, and with
-/// 2 where the command line is not understood.
+/// Exits with 0 when nothing is wrong, with 1 when something is or cannot be found out, and with 2
+/// when the command line is not understood.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match flags::parse_command::<CheckOptions>(arguments) {
         Ok(options) => options,

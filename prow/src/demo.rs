@@ -1,7 +1,7 @@
 //! `prow demo`: the whole system on one machine, on a sample repository or one of the user's.
 //!
-//! Seeds and prints, nothing else: the services run as they do anywhere, and hear of the pull
-//! request by webhook. What a service does is never decided here.
+//! It only seeds and prints: the services run as they do elsewhere, and learn of the pull request
+//! by webhook. What a service does is never decided here.
 
 mod config;
 mod contributor;
@@ -50,7 +50,7 @@ pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Where the demo keeps everything; a folder of its own goes at the end.
+/// The folder where the demo keeps everything. A temporary one is removed at the end.
 struct DemoFolder {
     path: PathBuf,
     temporary: Option<tempfile::TempDir>,
@@ -73,7 +73,7 @@ impl DemoFolder {
         })
     }
 
-    /// Leaves a temporary folder in place, for somebody to find out what went wrong.
+    /// Keeps a temporary folder, so that somebody can find out what went wrong.
     fn keep_folder(self) {
         if let Some(folder) = self.temporary {
             let _ = folder.keep();
@@ -96,7 +96,7 @@ async fn run_demo(options: DemoOptions) -> anyhow::Result<bool> {
         biased;
         Ok(error) = log_breaks => Err(anyhow::Error::from(error).context(log.display().to_string())),
         Some(error) = failures.recv() => Err(error),
-        // Ctrl-C before the end: nothing failed.
+        // Ctrl-C before the end is no failure.
         () = shutdown.cancelled() => Ok(true),
         outcome = play_demo(&options, repo.as_ref(), &services, &shutdown) => outcome,
     };
@@ -109,8 +109,8 @@ async fn run_demo(options: DemoOptions) -> anyhow::Result<bool> {
     outcome
 }
 
-/// Plays the contributor's part and prints what comes of it; without `--exit` it then serves
-/// until `shutdown`, and goes on printing.
+/// Acts as the contributor and prints the results; without `--exit` it then serves until
+/// `shutdown`, and goes on printing.
 async fn play_demo(
     options: &DemoOptions,
     repo: Option<&UserRepository>,
@@ -138,11 +138,11 @@ async fn play_demo(
     Ok(good)
 }
 
-/// Whether all went as it should, and the pull request that is left open.
+/// Whether everything went as expected, and the pull request that stays open.
 type DemoOutcome = (bool, u64);
 
-/// A pull request, its jobs, its merge, and the job that the merge starts; then a second one,
-/// for the user to play with.
+/// A pull request, its jobs, its merge, and the job that the merge starts; then a second pull
+/// request, for the user to play with.
 async fn play_sample(
     seed: &DemoSeed,
     screen: &mut DemoScreen,
@@ -185,8 +185,8 @@ async fn play_sample(
     Ok((good, pull.number))
 }
 
-/// The user's last commit as a pull request. Good when there is a job, and every required one
-/// succeeded.
+/// Opens a pull request of the user's last commit. The outcome is good when there is a job, and
+/// every required one succeeded.
 async fn play_user_repository(
     seed: &DemoSeed,
     screen: &mut DemoScreen,

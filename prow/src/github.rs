@@ -1,5 +1,5 @@
 //! `prow github`: the GitHub stand-in alone, at an address of a network of its own, for services
-//! that run elsewhere. `make test-node` needs it, and nobody else: it is not in the usage.
+//! that run elsewhere. Only `make test-node` needs it, so it is not in the usage.
 
 use std::{ffi::OsString, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -21,13 +21,13 @@ struct GithubCommandOptions {
     /// Where to listen, and what its URLs begin with.
     #[arg(long, value_name = "IP:PORT")]
     address: SocketAddr,
-    /// State, and what the seeding gives out: `app-id`, `private-key.pem` and `token`, the
+    /// Folder for the state, and for what is seeded: `app-id`, `private-key.pem`, and `token`, the
     /// member's.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     #[arg(long, value_name = "ORG/REPO")]
     repo: String,
-    /// Where the App's webhooks go.
+    /// The URL that the App's webhooks go to.
     #[arg(long, value_name = "URL")]
     webhook: String,
     /// File with the secret that webhooks are signed with.
@@ -35,7 +35,7 @@ struct GithubCommandOptions {
     secret_file: PathBuf,
 }
 
-/// Runs until it is told to stop, with the command line after its name.
+/// Runs until shutdown, with the command line after its name.
 pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match service::flags::parse_command::<GithubCommandOptions>(flags) {
         Ok(options) => options,
@@ -79,7 +79,7 @@ async fn seed_github(github: &FakeGithub, options: &GithubCommandOptions) -> any
         |name: &str, text: &str| private_files::write_private_file(&options.data.join(name), text);
     give("app-id", &app.app_id.to_string())?;
     give("private-key.pem", &app.private_key_pem)?;
-    // The last: who waits for it finds all of them.
+    // Written last: whoever waits for it finds all of them.
     give("token", &token)?;
     Ok(())
 }

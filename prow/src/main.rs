@@ -1,5 +1,5 @@
-//! The one command of this project. What it does is told by the name it is started under, else
-//! by its first argument.
+//! The one command of this project. The name it is started under selects the program, else its
+//! first argument.
 
 mod check;
 mod demo;
@@ -16,7 +16,7 @@ use program::Program;
 use tikv_jemallocator::Jemalloc;
 
 /// Reads a large configuration in less time and memory than with glibc's: many threads allocate
-/// small things that others free.
+/// small objects that others free.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

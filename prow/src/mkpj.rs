@@ -1,7 +1,7 @@
-//! `prow mkpj`: the `ProwJob` of a configured job, for a try by hand.
+//! `prow mkpj`: makes the `ProwJob` of a configured job, for a run by hand.
 //!
-//! What the command line leaves out of the refs is asked of the person or of GitHub, as upstream's
-//! mkpj does. Not here: what a job's spec is made of, which is [`common::config`].
+//! Refs that the command line leaves out are asked of the user or of GitHub, as upstream's mkpj
+//! does. Not here: how a job's spec is made, which is in [`common::config`].
 
 mod find;
 mod options;
@@ -22,8 +22,8 @@ use uuid::Uuid;
 use crate::{print, program};
 use options::MkpjOptions;
 
-/// Ends with 0, with 1 where a triggered job fails and --fail-with-job is set, and with 2 where
-/// there is no `ProwJob` to print.
+/// Exits with 0; with 1 when a triggered job fails and --fail-with-job is set; with 2 when there is
+/// no `ProwJob` to print.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match flags::parse_command::<MkpjOptions>(arguments) {
         Ok(options) => options,
@@ -46,7 +46,7 @@ async fn run_mkpj(options: &MkpjOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The job without a namespace: it goes where the person's kubectl creates things.
+/// Makes the job without a namespace: the user's kubectl decides where it goes.
 async fn make_prowjob(options: &MkpjOptions, config: &Config) -> anyhow::Result<ProwJob> {
     let mut found = find::find_job(&config.jobs, &options.job, &options.partial_refs())?;
     if let Some(refs) = &mut found.spec.refs {

@@ -1,6 +1,6 @@
-//! `prow mkpod`: the pod that plank would make of a `ProwJob`, for a try by hand.
+//! `prow mkpod`: makes the pod that plank would make of a `ProwJob`, for a run by hand.
 //!
-//! Not here: how the pod is put together, which is [`plank::decorate`].
+//! Not here: how the pod is made, which is in [`plank::decorate`].
 
 mod local;
 mod options;
@@ -29,7 +29,7 @@ use serde_json::Value;
 use crate::{print, program};
 use options::MkpodOptions;
 
-/// Ends with 0, or with 2 where there is no pod to print.
+/// Exits with 0, or with 2 when there is no pod to print.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match flags::parse_command::<MkpodOptions>(arguments) {
         Ok(options) => options,
@@ -51,7 +51,7 @@ fn run_mkpod(options: &MkpodOptions) -> anyhow::Result<()> {
         let text = "warning: the ProwJob has no build id and --build-id is not given: its results cannot be stored\n";
         io::stderr().write_all(text.as_bytes())?;
     }
-    // Where it is created is up to the person's kubectl.
+    // The user's kubectl decides where it is created.
     let target = PodTarget {
         namespace: "",
         version: "",
@@ -75,7 +75,7 @@ fn run_mkpod(options: &MkpodOptions) -> anyhow::Result<()> {
     print::print_yaml(&pod)
 }
 
-/// `snowflake` asks for a new one.
+/// `snowflake` asks for a new build id.
 fn build_id(asked: &str, job: &ProwJob) -> String {
     let own = job.status.as_ref().map(|status| status.build_id.as_str());
     match asked {

@@ -1,16 +1,16 @@
-//! Objects as YAML on standard output.
+//! Prints objects as YAML to standard output.
 
 use std::io::{self, IsTerminal, Write};
 
 use common::untrusted_text;
 use serde::Serialize;
 
-/// Prints an object, its keys in the order of the alphabet, as Kubernetes' tools do.
+/// Prints an object with its keys in alphabetical order, as Kubernetes' tools do.
 pub(crate) fn print_yaml(object: &impl Serialize) -> anyhow::Result<()> {
     let object = serde_json::to_value(object)?;
     let mut text = format_yaml(&object)?;
     let mut out = io::stdout().lock();
-    // A pull request's title is a stranger's; a file or a program gets it as it is.
+    // A stranger chooses a pull request's title; only a file or a program gets it unescaped.
     if out.is_terminal() {
         text = untrusted_text::escape_terminal_lines(&text, text.len());
     }
@@ -28,7 +28,7 @@ mod tests {
 
     use super::format_yaml;
 
-    /// Kubernetes reads YAML 1.1, in which more words than `true` are not texts.
+    /// Kubernetes reads YAML 1.1, in which more words than `true` are not strings.
     #[test]
     fn a_text_stays_a_text() {
         let words = [
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(kinds, object, "{text}");
     }
 
-    /// Words that are read as what the document says they are, and not as a type wants them.
+    /// Values that are read as the document says, not as a type wants them.
     #[derive(Default, serde::Deserialize, schemars::JsonSchema)]
     struct File {
         words: Vec<Value>,

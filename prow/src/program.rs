@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{check, demo, github, mkpj, mkpod, schema};
 
-/// Characters of what a person at the terminal is told.
+/// Most characters of an error that is printed.
 const MAX_ERROR_TEXT: usize = 100_000;
 
-/// A name this binary answers to.
+/// A program, by the name that this binary answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     Hook,
@@ -37,13 +37,13 @@ pub(crate) enum Program {
     Mkpod,
     /// The GitHub stand-in alone, for `make test-node`.
     Github,
-    /// One container of the pod runner; started by the runner alone.
+    /// One container of the pod runner; only the runner starts it.
     Container,
-    /// A name of Prow's that nothing is behind yet.
+    /// One of Prow's names that has no program yet.
     NotYet(&'static str),
 }
 
-/// Names as a person types them and as images are called.
+/// Names as a user types them and as images are called.
 const NAMES: [(&str, Program); 21] = [
     ("hook", Program::Hook),
     ("plank", Program::ControllerManager),
@@ -89,7 +89,7 @@ Each takes Prow's flags; `prow <COMMAND> --help` lists them. Started under the n
 command (by a link), prow is that command.
 ";
 
-/// What the services' own help begins with.
+/// The titles of the services' help.
 const TITLES: [(&str, &str); 6] = [
     (
         "hook",
@@ -124,7 +124,7 @@ impl Program {
             .map(|(_, program)| *program)
     }
 
-    /// Runs to the end. `arguments` begin with the program's own name.
+    /// Runs the program to its end. `arguments` begin with its own name.
     pub(crate) fn run_program(self, arguments: Vec<OsString>) -> ExitCode {
         let flags = arguments.into_iter().skip(1);
         match self {
@@ -195,8 +195,8 @@ where
     }
 }
 
-/// Flags of a service under a title that says what the service does: what they are made of brings
-/// titles of its own.
+/// The flags of a service, with a title that says what the service does. The options that they are
+/// made of have titles of their own.
 #[derive(Clone)]
 struct TitledArgs<O>(O);
 
@@ -231,15 +231,15 @@ pub(crate) fn build_runtime() -> Runtime {
     built.expect("the system has threads to give")
 }
 
-/// For who waits for an API most of the time: threads that wake one another take a quarter of the
-/// processor time then, and save none.
+/// For a service that mostly waits for an API: there, threads that wake one another take a quarter
+/// of the processor time, and save none.
 fn build_waiting_runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let built = builder.worker_threads(1).enable_all().build();
     built.expect("the system has threads to give")
 }
 
-/// What `prow` says when it is not told what to do.
+/// What `prow` prints when no program is named.
 pub(crate) fn print_usage(asked: Option<&OsString>) -> ExitCode {
     let text = match asked.and_then(|name| name.to_str()) {
         Some("help" | "--help" | "-help" | "-h") => USAGE,
@@ -247,7 +247,7 @@ pub(crate) fn print_usage(asked: Option<&OsString>) -> ExitCode {
         Some(name) => return print_usage_error(&format!("no command {name:?}\n\n{USAGE}")),
         None => return print_usage_error(USAGE),
     };
-    // Whoever asked may be gone.
+    // The reader may be gone.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -11,10 +11,10 @@ use crate::program;
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow schema", max_term_width = 100, after_help = EDITORS)]
 struct SchemaOptions {
-    /// Of which files
+    /// The files that it describes
     #[arg(value_enum, default_value = "prow-jobs")]
     files: SchemaFileKind,
-    /// Where to, instead of the terminal
+    /// The file to write to, instead of the terminal
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -31,7 +31,7 @@ const EDITORS: &str = "\
 An editor with the YAML language server takes it by a line at the top of a file:
   # yaml-language-server: $schema=prow-jobs.schema.json";
 
-/// Ends with 0, or with 1 where the file cannot be written.
+/// Exits with 0, or with 1 when the file cannot be written.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match flags::parse_command::<SchemaOptions>(arguments) {
         Ok(options) => options,

@@ -1,5 +1,5 @@
-//! The one place that deletes. Every deletion names the object's UID, so that nothing is
-//! deleted but what was looked at.
+//! The only module that deletes. Every deletion has the object's UID as a precondition, so that
+//! only the observed object is deleted.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use crate::{
     plan::{CleanupPlan, Deletion, DeletionReason, ObservedPod, ObservedProwJob},
 };
 
-/// Requests under way at once.
+/// The largest number of simultaneous requests.
 const MAX_CONCURRENT_REQUESTS: usize = 16;
 
-/// Where things are, and whether to touch them.
+/// The clusters and namespaces to clean up, and whether to delete.
 pub(crate) struct CleanupScope<'a> {
     pub(crate) clusters: &'a ClusterClients,
     pub(crate) prowjob_namespace: &'a str,
@@ -29,12 +29,12 @@ pub(crate) struct CleanupScope<'a> {
     pub(crate) dry_run: bool,
 }
 
-/// What became of a plan, by the `reason` labels of the metrics.
+/// The results of a plan, by the `reason` labels of the metrics.
 #[derive(Debug, Default)]
 pub(crate) struct CleanupOutcome {
     pub(crate) pods: DeletionTally,
     pub(crate) jobs: DeletionTally,
-    /// Something could not be done, or nobody knows whether it was.
+    /// An action failed, or its result is unknown.
     unsettled: bool,
 }
 
@@ -55,7 +55,7 @@ impl DeletionTally {
 }
 
 impl CleanupOutcome {
-    /// Whether the same is to be tried again soon.
+    /// Whether the next cleanup should follow soon.
     pub(crate) fn has_failures(&self) -> bool {
         self.unsettled
     }
@@ -65,17 +65,17 @@ impl CleanupOutcome {
     }
 }
 
-/// What became of one deletion.
+/// The result of one deletion.
 #[derive(Debug, PartialEq, Eq)]
 enum DeletionResult {
     Removed,
-    /// It was gone, still wanted, or this is a dry run.
+    /// It was already deleted, is still needed, or this is a dry run.
     Left,
-    /// It has changed meanwhile, or is another of the same name.
+    /// It has changed since, or is another object with the same name.
     Conflict,
 }
 
-/// Deletes pods first, then jobs, so that no pod is left without the job that explains it.
+/// Deletes pods before jobs, so that every pod has its job as long as it exists.
 pub(crate) async fn apply_plan(target: &CleanupScope<'_>, plan: CleanupPlan) -> CleanupOutcome {
     let mut outcome = CleanupOutcome::default();
     let mut releases = futures::stream::iter(plan.release)
@@ -173,7 +173,7 @@ async fn delete_pod(
         return Ok(DeletionResult::Left);
     }
     if deletion.reason == DeletionReason::Orphaned && pod.held {
-        // Nobody is left who would report it.
+        // No reporter is left that would report it.
         release_pod(target, pod).await?;
     }
     deletion_result(api.delete(&pod.name, &delete_params(&pod.uid)).await)
@@ -194,7 +194,7 @@ fn prowjobs_api(target: &CleanupScope<'_>) -> Api<ProwJob> {
     Api::namespaced(target.clusters.infra().clone(), target.prowjob_namespace)
 }
 
-/// Asks the server itself: a watch may not have told of a new job yet.
+/// Asks the API server: the watch may not have delivered a new job yet.
 async fn prowjob_exists(target: &CleanupScope<'_>, name: &str) -> kube::Result<bool> {
     match prowjobs_api(target).get_metadata_opt(name).await {
         Ok(found) => Ok(found.is_some()),
@@ -202,7 +202,7 @@ async fn prowjob_exists(target: &CleanupScope<'_>, name: &str) -> kube::Result<b
     }
 }
 
-/// The same for a pod that is on its way, unless the server, asked again, knows its job.
+/// Releases a pod that is being deleted, unless the API server still knows its job.
 async fn release_abandoned_pod(
     target: &CleanupScope<'_>,
     pod: &ObservedPod,
@@ -217,7 +217,7 @@ async fn release_abandoned_pod(
     }
 }
 
-/// Takes the reporter's hold off a pod; a failure is tried again with the next look.
+/// Removes the reporter's finalizer from a pod. A failure is tried again at the next cleanup.
 async fn release_pod(target: &CleanupScope<'_>, pod: &ObservedPod) -> kube::Result<DeletionResult> {
     let Some(api) = pods_api(target, pod).filter(|_| !target.dry_run) else {
         return Ok(DeletionResult::Left);
@@ -270,7 +270,7 @@ fn delete_params(uid: &str) -> DeleteParams {
     }
 }
 
-/// Of the answer to a deletion, or to a release.
+/// The result of the response to a deletion or a release.
 fn deletion_result<T>(result: kube::Result<T>) -> kube::Result<DeletionResult> {
     match result {
         Ok(_) => Ok(DeletionResult::Removed),
@@ -280,7 +280,7 @@ fn deletion_result<T>(result: kube::Result<T>) -> kube::Result<DeletionResult> {
     }
 }
 
-/// Kubernetes' own word for an error, for the metrics.
+/// Kubernetes' own reason for an error, for the metrics.
 fn reason_for_error(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.reason.is_empty() => status.reason.clone(),

@@ -1,5 +1,5 @@
-//! The build clusters whose pods are watched. They come and go with their contexts; one that does
-//! not answer holds up nobody.
+//! Watches the pods of the build clusters. Clusters come and go with their kubeconfig contexts. An
+//! unavailable cluster delays no other.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -15,10 +15,10 @@ use crate::{
     plan::ObservedPod,
 };
 
-/// How long a cluster may take to list its pods before the rest is looked at without it.
+/// How long a cluster may take to list its pods before the cleanup continues without it.
 pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Every build cluster that there is.
+/// All build clusters.
 pub(crate) struct WatchedBuildClusters {
     clusters: ClusterClients,
     namespace: String,
@@ -28,7 +28,7 @@ pub(crate) struct WatchedBuildClusters {
 struct WatchedBuildCluster {
     found: Arc<BuildClusterClient>,
     since: Instant,
-    /// None while the cluster cannot be worked on.
+    /// `None` while the cluster is not usable.
     pods: Option<WatchedObjects<ObservedPod>>,
 }
 
@@ -50,7 +50,7 @@ impl WatchedBuildClusters {
         fleet
     }
 
-    /// Watches the clusters that there now are; one that is as before is watched on.
+    /// Watches the current clusters; the watch of an unchanged cluster goes on.
     pub(crate) fn reconcile_clusters(&mut self) {
         let now: Arc<BuildClusterClients> = self.clusters.build_clusters();
         let mut before = std::mem::take(&mut self.members);
@@ -72,7 +72,7 @@ impl WatchedBuildClusters {
         }
     }
 
-    /// The pods of all clusters that were listed.
+    /// The pods of all clusters that have listed them.
     pub(crate) fn listed_pods(
         &mut self,
     ) -> Vec<Arc<std::collections::HashMap<String, ObservedPod>>> {
@@ -82,8 +82,8 @@ impl WatchedBuildClusters {
             .collect()
     }
 
-    /// The clusters of which it is not known yet what pods they have. Those that are known to be
-    /// away are not among them, nor those that have taken too long.
+    /// The clusters whose pods are not listed yet, except for those that are known to be
+    /// unavailable or that have taken too long.
     pub(crate) fn unlisted_clusters(&self) -> HashSet<String> {
         let members = self.members.iter();
         members
@@ -92,7 +92,7 @@ impl WatchedBuildClusters {
             .collect()
     }
 
-    /// Ends when there are other pods, or other clusters.
+    /// Ends when pods or clusters have changed.
     pub(crate) async fn await_change(&mut self) {
         let pods = self
             .members
@@ -115,7 +115,7 @@ impl WatchedBuildClusters {
         self.reconcile_clusters();
     }
 
-    /// Waits until every cluster is listed, or known to be away, or too slow.
+    /// Waits until every cluster is listed, known to be unavailable, or too slow.
     pub(crate) async fn await_settled(&mut self) {
         let patience = Instant::now() + LIST_TIMEOUT;
         while !self.members.values().all(is_settled) {

@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 pub use metrics::SinkerMetrics;
 pub use run::run_sinker;
 
-/// The flags of sinker, as Prow spells them.
+/// The flags of sinker, in Prow's spelling.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SinkerOptions {
-    /// Look once, delete, and end.
+    /// Clean up once and exit.
     #[arg(
         long,
         value_parser = flags::parse_bool,
@@ -38,7 +38,7 @@ pub struct SinkerOptions {
         default_missing_value = "true"
     )]
     pub run_once: bool,
-    /// Only say what would be deleted.
+    /// Only log what would be deleted.
     #[arg(
         long,
         value_parser = flags::parse_bool,
@@ -58,10 +58,10 @@ pub struct SinkerOptions {
     pub instrumentation: InstrumentationOptions,
 }
 
-/// The lease of which one holder deletes, under Prow's name.
+/// The lease whose holder deletes, under Prow's name.
 pub const LEASE: &str = "prow-sinker-leaderlock";
 
-/// Prow leaves a cluster out where it may not `patch` pods, too.
+/// Prow also omits a cluster that does not grant `patch` on pods.
 const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "sinker",
     infra: &[ClusterPermission::essential(
@@ -75,21 +75,21 @@ const NEEDS: RequiredPermissions = RequiredPermissions {
     ]),
 };
 
-/// What sinker works with.
+/// The state that sinker works with.
 #[derive(Clone)]
 pub struct SinkerContext {
     pub clusters: ClusterClients,
     pub config: watch::Receiver<Arc<Config>>,
     pub metrics: SinkerMetrics,
-    /// Set once all `ProwJob`s were listed: a build cluster may be away.
+    /// Set once all `ProwJob`s are listed, even if a build cluster is unavailable.
     pub ready: ServiceReadiness,
-    /// Nothing is deleted, only said.
+    /// Nothing is deleted; deletions are only logged.
     pub dry_run: bool,
-    /// [`run_sinker`] returns after the first look.
+    /// [`run_sinker`] returns after the first cleanup.
     pub run_once: bool,
 }
 
-/// A process of its own.
+/// Runs sinker as a separate process.
 pub async fn main(options: SinkerOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
     logging::init_logging("sinker");
@@ -121,7 +121,7 @@ pub async fn main(options: SinkerOptions, shutdown: CancellationToken) -> anyhow
     run_as_leader(context, candidate, shutdown).await
 }
 
-/// Runs sinker whenever its lease is held, until `shutdown`. A dry run needs none.
+/// Runs sinker whenever its lease is held, until `shutdown`. A dry run needs no lease.
 pub async fn run_as_leader(
     context: SinkerContext,
     candidate: LeaderCandidate,

@@ -1,5 +1,5 @@
-//! Prow's metrics of sinker, under Prow's names. Gauges tell of the last look; those by reason,
-//! of the last look that deleted anything.
+//! Prow's metrics of sinker, under Prow's names. Gauges describe the last cleanup; those by reason
+//! describe the last cleanup that deleted anything.
 
 use std::sync::atomic::AtomicU64;
 
@@ -27,7 +27,7 @@ pub struct SinkerMetrics {
 }
 
 impl SinkerMetrics {
-    /// Makes the metrics and has `registry` show them.
+    /// Creates the metrics and registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(

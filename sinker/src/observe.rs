@@ -1,5 +1,5 @@
-//! What is in the clusters, kept up to date by watches. Of every object only the few fields
-//! that [`crate::plan`] reads are parsed and kept.
+//! The objects in the clusters, kept up to date by watches. Only the few fields of an object that
+//! [`crate::plan`] reads are parsed and kept.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::plan::{ObservedPod, ObservedProwJob};
 
-/// The reporter that holds pods back until it has seen them.
+/// The finalizer of the reporter that must read a pod before its deletion.
 pub(crate) const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 const HOLDING_REPORTER: &str = "gcsk8sreporter";
 
@@ -50,10 +50,10 @@ struct SlimPodStatus {
 type SlimProwJob = Object<SlimProwJobSpec, SlimProwJobStatus>;
 type SlimPod = Object<SlimPodSpec, SlimPodStatus>;
 
-/// The objects of one watch, by name. `None` until everything was listed once.
+/// The objects of one watch, by name. `None` until the first list is complete.
 pub(crate) type WatchedObjects<T> = watch::Receiver<Option<Arc<HashMap<String, T>>>>;
 
-/// Watches the `ProwJob`s of a namespace for as long as the receiver lives.
+/// Watches the `ProwJob`s of a namespace as long as the receiver lives.
 pub(crate) fn watch_prowjobs(client: Client, namespace: &str) -> WatchedObjects<ObservedProwJob> {
     let api: Api<DeserializeGuard<SlimProwJob>> =
         Api::namespaced_with(client, namespace, &prowjob_resource());
@@ -67,7 +67,7 @@ pub(crate) fn watch_prowjobs(client: Client, namespace: &str) -> WatchedObjects<
                     error = %invalid,
                     "a ProwJob cannot be read; it is left alone"
                 );
-                // Known and incomplete: neither it nor its pod is deleted.
+                // It counts as known and incomplete, so that neither it nor its pod is deleted.
                 ObservedProwJob {
                     name: job.name_any(),
                     ..ObservedProwJob::default()
@@ -77,7 +77,7 @@ pub(crate) fn watch_prowjobs(client: Client, namespace: &str) -> WatchedObjects<
     })
 }
 
-/// Watches the pods that Prow made in a build cluster for as long as the receiver lives.
+/// Watches the pods that Prow made in a build cluster as long as the receiver lives.
 pub(crate) fn watch_pods(
     client: Client,
     namespace: &str,
@@ -93,7 +93,7 @@ pub(crate) fn watch_pods(
         Err(invalid) => ObservedPod {
             cluster: cluster.clone(),
             name: pod.name_any(),
-            // Without a time of creation it is never due.
+            // Without a creation time it is never due.
             prowjob: invalid.metadata.name.clone().unwrap_or_default(),
             ..ObservedPod::default()
         },
@@ -155,7 +155,7 @@ fn observe_pod(pod: &SlimPod, cluster: &str) -> ObservedPod {
     }
 }
 
-/// Keeps a map up to date from a watch. The task ends when nobody looks at the map any more.
+/// Keeps a map up to date from a watch. The task ends when the last receiver is dropped.
 fn reflect_objects<K, T>(
     events: impl Stream<Item = watcher::Event<K>> + Send + 'static,
     see: impl Fn(&K) -> T + Send + 'static,
@@ -201,7 +201,7 @@ fn modify_objects<T: Clone>(
     sender.send_modify(|seen| with(Arc::make_mut(seen.get_or_insert_default())));
 }
 
-/// Waits until a watch has listed everything.
+/// Waits until a watch has completed its first list.
 pub(crate) async fn await_listed<T>(seen: &mut WatchedObjects<T>) -> anyhow::Result<()> {
     seen.wait_for(Option::is_some).await?;
     Ok(())

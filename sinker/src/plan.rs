@@ -1,14 +1,13 @@
-//! What is no longer needed, and when the next thing will not be. Decides only; nothing here
-//! deletes.
+//! Decides what is due for deletion now, and when the next object will be. It deletes nothing.
 
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A pod without its `ProwJob` may belong to one that this process has not heard of yet.
+/// A pod without a known `ProwJob` may belong to one that the watch has not delivered yet.
 const ORPHAN_GRACE: SignedDuration = SignedDuration::from_secs(30);
 
-/// A `ProwJob`, as far as deletion cares.
+/// The fields of a `ProwJob` that deletion depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedProwJob {
     pub name: String,
@@ -18,17 +17,17 @@ pub struct ObservedProwJob {
     /// The alias of the build cluster that its pods are in.
     pub cluster: String,
     pub periodic: bool,
-    /// When it was made.
+    /// Start time, else creation time.
     pub started: Option<Timestamp>,
-    /// Set when it is complete.
+    /// Completion time, if the job is complete.
     pub completed: Option<Timestamp>,
-    /// Its last state was told by the reporter that holds pods back.
+    /// The reporter whose finalizer is on the pod has reported the last state.
     pub reported: bool,
-    /// Its deletion is under way.
+    /// The `ProwJob` is being deleted.
     pub terminating: bool,
 }
 
-/// A pod that Prow made, as far as deletion cares.
+/// The fields of a pod that deletion depends on. Prow made the pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedPod {
     /// The build cluster's alias.
@@ -39,34 +38,34 @@ pub struct ObservedPod {
     pub prowjob: String,
     pub created: Option<Timestamp>,
     pub started: Option<Timestamp>,
-    /// A reporter wants to see the pod before it goes.
+    /// The pod has the finalizer of a reporter, which wants to read it before its deletion.
     pub held: bool,
-    /// Its deletion is under way.
+    /// The pod is being deleted.
     pub terminating: bool,
 }
 
-/// How long what is finished is kept.
+/// How long finished objects are kept.
 #[derive(Clone, Debug)]
 pub struct RetentionLimits {
     pub max_prowjob_age: SignedDuration,
     pub max_pod_age: SignedDuration,
     pub terminated_pod_ttl: SignedDuration,
-    /// Build clusters whose pods are left alone.
+    /// Build clusters whose pods are not touched.
     pub exclude_clusters: HashSet<String>,
-    /// Names of the periodics that are configured.
+    /// The names of the configured periodics.
     pub periodics: HashSet<String>,
 }
 
-/// Why something is deleted: the `reason` label of the metrics.
+/// Why an object is deleted: the `reason` label of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeletionReason {
-    /// Too long ago.
+    /// The object is too old.
     Aged,
-    /// A periodic's run, too long ago, and not its newest.
+    /// A periodic's run that is too old, and is not its newest.
     AgedPeriodic,
-    /// Its job is complete for long enough.
+    /// The pod's job has been complete for long enough.
     Ttled,
-    /// Its `ProwJob` is gone.
+    /// The pod's `ProwJob` is gone.
     Orphaned,
 }
 
@@ -81,30 +80,30 @@ impl DeletionReason {
     }
 }
 
-/// One thing to delete.
+/// One object to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion<T> {
     pub target: T,
     pub reason: DeletionReason,
 }
 
-/// Everything to do now, and when to look again.
+/// All actions that are due now, and the time of the next cleanup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CleanupPlan {
-    /// Pods that nobody needs to hold back any longer: their job is reported.
+    /// Pods whose finalizer can be removed: their job is reported.
     pub release: Vec<ObservedPod>,
-    /// Pods whose deletion waits for a report that nobody will make: their job is gone.
+    /// Pods whose deletion waits for a report that never comes: their job is gone.
     pub abandoned: Vec<ObservedPod>,
     pub pods: Vec<Deletion<ObservedPod>>,
     pub jobs: Vec<Deletion<ObservedProwJob>>,
-    /// The first moment at which more is due, if nothing changes before.
+    /// The first time at which something more is due, if nothing changes before.
     pub next: Option<Timestamp>,
 }
 
-/// Decides about everything that is observed.
+/// Decides about all observed objects.
 ///
-/// A job waits for the first list of its cluster's pods, of which `unlisted` names the clusters
-/// that still owe one: its pods go for its reasons, not as orphans for whose job nobody can tell.
+/// A job whose cluster has not listed its pods yet (`unlisted`) is not deleted: its pods are to be
+/// deleted for the job's reasons, not as orphans of an unknown job.
 pub fn plan_cleanup<'a>(
     now: Timestamp,
     jobs: impl IntoIterator<Item = &'a ObservedProwJob>,
@@ -162,14 +161,14 @@ impl CleanupPlan {
         if at < now {
             return Some(reason);
         }
-        // "Older than" is strict, so that the moment itself is still too early.
+        // "Older than" is strict, so the exact time is still too early.
         let after = at.checked_add(SignedDuration::from_millis(1)).unwrap_or(at);
         self.next = Some(self.next.map_or(after, |next| next.min(after)));
         None
     }
 }
 
-/// After which moment a `ProwJob` is deleted: never while it is incomplete.
+/// The time after which a `ProwJob` is deleted: never while it is incomplete.
 fn prowjob_due(
     job: &ObservedProwJob,
     limits: &RetentionLimits,
@@ -183,8 +182,8 @@ fn prowjob_due(
     Some((add_age(job.started?, limits.max_prowjob_age), reason))
 }
 
-/// After which moment a pod is deleted: never while its job is incomplete, since plank would
-/// start it anew.
+/// The time after which a pod is deleted: never while its job is incomplete, because plank would
+/// start the pod again.
 fn pod_due(
     now: Timestamp,
     pod: &ObservedPod,
@@ -203,12 +202,12 @@ fn pod_due(
         DeletionReason::Ttled,
     );
     let aged = pod.started.map(|started| {
-        // An old pod of a job that is complete only now is due from now on.
+        // An old pod of a job that has just completed is due from now on.
         let at = add_age(started, limits.max_pod_age).max(completed);
         (at, DeletionReason::Aged)
     });
     Some(match aged {
-        // Both are over: age is named, as in Prow.
+        // If both times have passed, the reason is the age, as in Prow.
         Some(aged) if aged.0 < now || aged.0 <= ttled.0 => aged,
         _ => ttled,
     })
@@ -218,7 +217,7 @@ fn add_age(start: Timestamp, age: SignedDuration) -> Timestamp {
     start.checked_add(age).unwrap_or(Timestamp::MAX)
 }
 
-/// The name of each periodic's last run, complete or not. The scheduler of periodics reads off
+/// The name of each periodic's newest run, complete or not. The scheduler of periodics derives from
 /// it when a job last ran.
 fn newest_of_periodics<'a>(
     jobs: impl Iterator<Item = &'a ObservedProwJob>,

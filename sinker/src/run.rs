@@ -1,4 +1,4 @@
-//! The loop: look when something changed or expires, plan, apply, tell.
+//! The cleanup loop: wait for a change or an expiry, plan, apply, record the metrics.
 
 use std::{
     collections::HashSet,
@@ -20,15 +20,15 @@ use crate::{
     plan::{CleanupPlan, ObservedProwJob, RetentionLimits, plan_cleanup},
 };
 
-/// Changes are gathered for this long before the next look.
+/// Changes are collected for this long before the next cleanup.
 const DEBOUNCE: Duration = Duration::from_secs(1);
-/// After a failure, the same is tried again this much later.
+/// After a failure, the next cleanup follows after this time.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Deletes what is no longer needed until `shutdown`, or once with [`SinkerContext::run_once`].
+/// Deletes what is due until `shutdown`, or once with [`SinkerContext::run_once`].
 ///
-/// Namespaces are those of the configuration at the start. With [`SinkerContext::run_once`] a failed
-/// deletion is an error, and so is a cluster whose pods could not be looked at.
+/// The namespaces are those of the configuration at the start. With [`SinkerContext::run_once`] a
+/// failed deletion is an error, and so is a cluster whose pods could not be listed.
 pub async fn run_sinker(
     mut context: SinkerContext,
     shutdown: CancellationToken,
@@ -82,7 +82,7 @@ async fn run_cleanup_loop(context: &mut SinkerContext) -> anyhow::Result<()> {
     }
 }
 
-/// One look: plans on what the watches tell, applies, and counts.
+/// One cleanup: plans from the watched objects, applies the plan, and records the metrics.
 async fn clean_once(
     config: &Config,
     jobs: &mut WatchedObjects<ObservedProwJob>,
@@ -103,7 +103,7 @@ async fn clean_once(
         &unlisted,
         &limits,
     );
-    // What waits for a list that never comes waits no longer than that.
+    // A job that waits for an unlisted cluster waits at most this long.
     let patience = (!unlisted.is_empty()).then(|| Timestamp::now() + LIST_TIMEOUT);
     let next = plan.next.into_iter().chain(patience).min();
     set_gauge(&metrics.prow_jobs_existing, jobs.len());
@@ -111,7 +111,7 @@ async fn clean_once(
         &metrics.pods_existing,
         pods.iter().map(|seen| seen.len()).sum(),
     );
-    // The maps are shared with the watches; held on, each change would copy them.
+    // The watches share these maps, and copy them on a change while they are in use here.
     drop((jobs, pods));
     let outcome = apply::apply_plan(target, plan).await;
     record_tally(
@@ -170,7 +170,7 @@ fn retention_limits(config: &Config) -> RetentionLimits {
     }
 }
 
-/// How long to wait when nothing changes.
+/// The time until the next cleanup, if nothing changes before.
 fn next_pause(now: Timestamp, next: Option<Timestamp>, resync: Duration, failed: bool) -> Duration {
     let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
     let expiry = next.map_or(resync, until).max(Duration::from_millis(10));
@@ -178,7 +178,7 @@ fn next_pause(now: Timestamp, next: Option<Timestamp>, resync: Duration, failed:
     resync.min(expiry).min(retry)
 }
 
-/// Ends when a watch, the clusters or the configuration changed.
+/// Ends when a watch, the clusters or the configuration has changed.
 async fn await_change(
     context: &mut SinkerContext,
     jobs: &mut WatchedObjects<ObservedProwJob>,
@@ -192,7 +192,7 @@ async fn await_change(
     }
 }
 
-/// What has ended will not change again; the pause ends by its time.
+/// A closed channel never changes again: wait for the pause to end.
 async fn pending_if(ended: bool) {
     if ended {
         std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Any text as a bucket's URL and as an address in Deck: refused, or inside a bucket that the
+//! Any text as a bucket's URL and as an address in Deck is refused, or is inside a bucket that the
 //! configuration allows.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Any bytes as `config.yaml` and as a job file: an answer or a list of problems, never a panic.
+//! Any bytes as `config.yaml` and as a job file give a configuration or errors, never a panic.
 
 #![no_main]
 

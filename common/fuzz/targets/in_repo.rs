@@ -1,4 +1,4 @@
-//! Any text as a repository's `prow-jobs.yaml`: only jobs of that repository come out.
+//! Any text as a repository's `prow-jobs.yaml` gives only jobs of that repository, or errors.
 
 #![no_main]
 

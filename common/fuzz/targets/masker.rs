@@ -1,13 +1,13 @@
-//! Any secrets in any text, cut in any way: no shape of a secret is left, no length changes, and
-//! little is held back.
+//! With any secrets in any text, split anywhere, no form of a secret is left, the length stays the
+//! same, and few bytes are held back.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use podutils::censor::{Censor, MASK, secret_variants};
 
-/// Secrets, the least length of one, what stands in the text (a shape by its number, and bytes
-/// behind it), and where the text is cut.
+/// The secrets, the shortest length of one, the parts of the text (the number of a secret's form,
+/// and the bytes after it), and the positions of the splits.
 type Input = (Vec<Vec<u8>>, u8, Vec<(u8, Vec<u8>)>, Vec<u8>);
 
 fuzz_target!(|input: Input| {

@@ -1,4 +1,4 @@
-//! Any text as a template: parsed or refused with a place; rendered within its bounds.
+//! Any text as a template is parsed or refused with a line, and rendered within its limits.
 
 #![no_main]
 

@@ -1,11 +1,11 @@
-//! Any text into each sink: bounded, on one line where it has to be, nothing hidden in it.
+//! Any text for each sink is bounded, is one line where that is required, and hides nothing.
 
 #![no_main]
 
 use common::untrusted_text;
 use libfuzzer_sys::fuzz_target;
 
-/// Around a text of no length.
+/// The longest text that a sink adds to an empty one, in bytes.
 const FRAME: usize = 600;
 
 fuzz_target!(|input: (u16, &str)| {
@@ -38,7 +38,7 @@ fuzz_target!(|input: (u16, &str)| {
     assert!(untrusted_text::escape_terminal_lines(text, limit).lines().all(|line| !line.chars().any(untrusted_text::is_hidden)));
 });
 
-/// How often the delimiter is found within longer runs, which close nothing.
+/// How often the delimiter is found within longer runs of backticks, which close nothing.
 fn longer_runs(code: &str, ticks: usize) -> usize {
     let runs = code.split(|c| c != '`').map(str::len);
     runs.filter(|run| *run > ticks).map(|run| run / ticks).sum()

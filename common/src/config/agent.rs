@@ -1,12 +1,12 @@
-//! Holds the configuration that the services read, and keeps it up to date.
+//! Holds the configuration that the services read, and reloads it when its files change.
 //!
 //! ```text
-//! files ─ notify, and a look each second ─► Source::load ─► watch::Receiver<Arc<…>>
-//!                                              └ an error ─► LoadStatus; the last good one stays
+//! files ─ notify, a poll each second ─► ReloadableConfig::load_config ─► watch::Receiver<Arc<…>>
+//!                                         └ on error ─► LoadStatus; the last good value stays
 //! ```
 //!
-//! Services take a [`watch::Receiver`] and borrow the value once an event. What the files mean is
-//! the [`ReloadableConfig`]'s alone: `config.yaml` with its jobs and `plugins.yaml` are kept alike.
+//! Services take a [`watch::Receiver`] and borrow the value once per event. Only the
+//! [`ReloadableConfig`] knows what the files mean: `plugins.yaml` is handled like `config.yaml`.
 
 mod source;
 mod status;
@@ -23,16 +23,16 @@ pub(super) use source::{FileStats, FileWatch};
 pub use source::{ReloadableConfig, ReloadableFiles};
 pub use status::{LoadFailure, LoadMetrics, LoadStatus};
 
-/// Keeps a configuration published, and up to date for as long as the agent lives. The last
+/// Publishes a configuration and keeps it up to date for as long as the agent lives. The last
 /// value stays published after that.
 #[derive(Debug)]
 pub struct ConfigAgent<V = Config> {
     outlet: Arc<ConfigPublisher<V>>,
-    /// Ends with the agent; `None` for a configuration that was not read from files.
+    /// Stops with the agent; `None` for a configuration that was not read from files.
     _follower: Option<ConfigWatcher>,
 }
 
-/// Where what was read goes.
+/// Publishes the configuration and the status of its loads.
 #[derive(Debug)]
 struct ConfigPublisher<V> {
     value: watch::Sender<Arc<V>>,
@@ -40,8 +40,8 @@ struct ConfigPublisher<V> {
 }
 
 impl ConfigAgent {
-    /// Reads the configuration that `options` name and follows its files; a first reading that
-    /// fails is final.
+    /// Loads the configuration that `options` name and watches its files. If the first load
+    /// fails, nothing is watched.
     pub fn watch_config(
         options: &ConfigOptions,
         metrics: &LoadMetrics,
@@ -51,8 +51,8 @@ impl ConfigAgent {
 }
 
 impl<V: Send + Sync + 'static> ConfigAgent<V> {
-    /// Reads `source` and goes on reading it whenever its files change. `what` names the
-    /// configuration in logs and metrics.
+    /// Loads `source`, and again whenever its files change. `what` names the configuration in
+    /// logs and metrics.
     pub fn watch_source(
         what: &'static str,
         mut source: impl ReloadableConfig<Value = V>,
@@ -67,7 +67,7 @@ impl<V: Send + Sync + 'static> ConfigAgent<V> {
         Ok((agent, receiver))
     }
 
-    /// Publishes a configuration that was made otherwise.
+    /// Publishes a configuration that does not come from files.
     pub fn with_fixed_config(value: V) -> (Self, watch::Receiver<Arc<V>>) {
         Self::with_config(Arc::new(value))
     }
@@ -87,19 +87,19 @@ impl<V: Send + Sync + 'static> ConfigAgent<V> {
         self.outlet.value.send_replace(Arc::new(value));
     }
 
-    /// The present configuration.
+    /// The configuration that is in force.
     pub fn current_config(&self) -> Arc<V> {
         Arc::clone(&self.outlet.value.borrow())
     }
 
-    /// When the configuration was read, and what is wrong with the files since.
+    /// When the configuration was loaded, and what is wrong with the files since.
     pub fn watch_status(&self) -> watch::Receiver<LoadStatus> {
         self.outlet.status.subscribe()
     }
 }
 
 impl<V> ConfigPublisher<V> {
-    /// A good reading is published; a bad one leaves what is there in force.
+    /// Publishes the value of a good load; after a failed one the last value stays in force.
     fn publish_result(
         &self,
         result: Result<Arc<V>, ConfigErrors>,

@@ -1,10 +1,9 @@
-//! Which buckets a service may open for a job or for an address: one answer for every reader and
-//! every writer.
+//! Which buckets a service may open for a job or a URL: one rule for every reader and writer.
 //!
-//! The configuration names buckets in the default decorations, in the central jobs' own and in
-//! `deck.additional_allowed_buckets`. A `ProwJob` may have been written by anybody, so a folder of
+//! The configuration names buckets in the default decorations, in the decorations of central jobs
+//! and in `deck.additional_allowed_buckets`. Anybody may have written a `ProwJob`, so a folder of
 //! this machine (`file://`) or a server (`http://`, `https://`) that only a `ProwJob` names is
-//! opened for nobody. For buckets of a cloud `deck.skip_storage_path_validation` decides.
+//! never opened. For cloud buckets `deck.skip_storage_path_validation` decides.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,8 +12,8 @@ use super::{Config, JobBase};
 use crate::prowjob::DecorationConfig;
 use crate::storage::{Bucket, StorageError, StorageProvider, validate_key};
 
-/// Where a name without a scheme may be, as an entry of `additional_allowed_buckets`: Prow compares
-/// names alone.
+/// Providers that an entry of `additional_allowed_buckets` without a scheme may mean: Prow
+/// compares names alone.
 const CLOUD_PROVIDERS: [StorageProvider; 3] = [
     StorageProvider::Gs,
     StorageProvider::S3,
@@ -24,15 +23,15 @@ const CLOUD_PROVIDERS: [StorageProvider; 3] = [
 /// The buckets that may be opened, derived from one configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedBuckets {
-    /// What the configuration names, by URL.
+    /// The buckets that the configuration names, by URL.
     named: BTreeMap<String, Bucket>,
-    /// Beside them every bucket of a cloud, as in Prow unless `skip_storage_path_validation` is
-    /// `false`.
+    /// Whether every cloud bucket is allowed, too: as in Prow, unless
+    /// `skip_storage_path_validation` is `false`.
     every_cloud: bool,
 }
 
 impl AllowedBuckets {
-    /// Reads them off `config`. What is no bucket's URL is left out.
+    /// Collects the buckets of `config`. Text that is no bucket's URL is left out.
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         let deck = &config.prow.deck;
@@ -52,12 +51,12 @@ impl AllowedBuckets {
         self.named.contains_key(bucket.url())
     }
 
-    /// What the configuration names, in the order of the URLs.
+    /// The buckets that the configuration names, in the order of their URLs.
     pub fn named_buckets(&self) -> impl Iterator<Item = &Bucket> {
         self.named.values()
     }
 
-    /// The bucket of a `ProwJob`, if it may be opened.
+    /// The bucket with the `url` that a `ProwJob` names, if it may be opened.
     pub fn parse_allowed_bucket(&self, url: &str) -> Result<Bucket, StorageError> {
         let bucket = Bucket::parse_url(url)?;
         if self.names_bucket(&bucket)
@@ -69,10 +68,10 @@ impl AllowedBuckets {
         Err(StorageError::InvalidBucket(url.to_owned(), why.to_owned()))
     }
 
-    /// The bucket and the key that `<provider>/<bucket…>/<key>` names, as an address of Deck's
-    /// does. `None`: it names none that may be opened.
+    /// The bucket and the key of `<provider>/<bucket…>/<key>`, a path in Deck's URLs. `None` if it
+    /// is in no bucket that may be opened.
     ///
-    /// `gcs` is read as `gs`: old links say so.
+    /// `gcs` is read as `gs`: old links use it.
     #[must_use]
     pub fn resolve_storage_path(&self, path: &str) -> Option<(Bucket, String)> {
         let (provider, rest) = path.trim_matches('/').split_once('/')?;
@@ -82,7 +81,7 @@ impl AllowedBuckets {
             let key = path.strip_prefix(&bucket.view_path())?.strip_prefix('/')?;
             validate_key(key).is_ok().then(|| key.to_owned())
         };
-        // The longest: a bucket's folder may be named beside the bucket.
+        // The longest match: a bucket and a folder in it may both be named.
         let named = self.named.values();
         let named = named.filter_map(|bucket| Some((bucket.clone(), key_in(bucket)?)));
         let longest = named.min_by_key(|(_, key)| key.len());
@@ -98,8 +97,8 @@ impl AllowedBuckets {
     }
 }
 
-/// The buckets of the default decorations and of the central jobs, as they are written. Jobs share
-/// their decorations, and each is looked at once.
+/// The bucket URLs of the default decorations and of the central jobs, as configured. Jobs share
+/// their decorations; each is visited once.
 fn configured_bucket_urls(config: &Config) -> impl Iterator<Item = &str> {
     let plank = &config.prow.plank;
     let entries = plank.default_decoration_config_entries.iter();

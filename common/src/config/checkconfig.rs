@@ -1,7 +1,7 @@
-//! What loads and is probably not meant: the warnings of Prow's checkconfig, under its names.
+//! The warnings of Prow's checkconfig, under its names: what loads and is probably not meant.
 //!
-//! Each is a function from configuration to findings with a place. Not here: what a load refuses
-//! (that is `validate`), and reading files or asking GitHub, which are the caller's.
+//! Each warning is a function from configuration to diagnostics. Not here: what makes a load fail
+//! (that is `validate`), and reading files or asking GitHub, which callers do.
 
 mod branch_protection;
 mod contexts;
@@ -31,26 +31,26 @@ pub use warnings::{
     CheckconfigWarning, WARNINGS, WarningSelection, WarningSet, is_strict_warning, select_warnings,
 };
 
-/// What is looked at.
+/// The configuration to check.
 #[derive(Clone, Debug)]
 pub struct CheckconfigInput<'a> {
     pub config: &'a Config,
-    /// Without it, warnings about plugins are not looked for.
+    /// `None`: warnings about plugins are skipped.
     pub plugins: Option<&'a PluginConfiguration>,
-    /// Annotations every job must have.
+    /// Annotations that every job must have.
     pub required_annotations: &'a [String],
-    /// The build clusters that plank wrote into `plank.build_cluster_status_file`, and how it
-    /// finds them.
+    /// The build clusters and their status, as plank wrote them into
+    /// `plank.build_cluster_status_file`.
     pub clusters: Option<&'a BTreeMap<String, String>>,
 }
 
 impl CheckconfigInput<'_> {
-    /// `config.yaml`, as findings name it.
+    /// `config.yaml`, as diagnostics name it.
     pub fn config_file(&self) -> Arc<str> {
         self.config.prow.places.locate_path(&ConfigPath::Root).0
     }
 
-    /// Tells something at a place in `config.yaml` or one of its further parts.
+    /// Adds a diagnostic at a path of `config.yaml` or one of its supplemental files.
     fn add_diagnostic(
         &self,
         rule: &'static str,
@@ -62,8 +62,8 @@ impl CheckconfigInput<'_> {
         SectionDiagnostics { places, findings }.add_diagnostic(rule, path, message);
     }
 
-    /// The enabled warnings' findings, in the order of files and lines. Those of
-    /// [`CheckconfigWarning::needs_caller`] are not among them.
+    /// The diagnostics of the enabled warnings, in the order of files and lines. Warnings that
+    /// [`CheckconfigWarning::needs_caller`] are not checked.
     pub fn find_warnings(&self, enabled: &BTreeSet<&'static str>) -> Vec<Diagnostic> {
         let mut findings = Diagnostics::default();
         for warning in &WARNINGS {

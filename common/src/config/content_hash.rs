@@ -1,15 +1,15 @@
-//! Whether a file says something else than before. When it was written says little: a mounted
-//! `ConfigMap` is swapped as a whole.
+//! Whether a file's content changed. Its modification time says little: a mounted `ConfigMap` is
+//! replaced as a whole.
 
 use std::{
     hash::{BuildHasher, RandomState},
     sync::LazyLock,
 };
 
-/// Unknown to who writes the files, so that no two texts can be made alike.
+/// Unknown to those who write the files, so that they cannot make two texts with the same hash.
 static HASH_KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// Stands for a text, in this process.
+/// The hash of a text, valid in this process only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ContentHash(u64);
 

@@ -1,5 +1,5 @@
-//! Decoration with every default merged in, made once for all jobs that say the same: a large
-//! configuration has thousands of jobs and some dozen decorations.
+//! Decoration configs with all defaults merged in, made once for all jobs with the same settings:
+//! a large configuration has thousands of jobs and some dozen decorations.
 
 use std::{
     collections::HashMap,
@@ -16,12 +16,12 @@ pub(super) struct DecorationCache<'a> {
     made: Mutex<HashMap<DecorationKey, Arc<DecorationConfig>>>,
 }
 
-/// What a decoration is made of.
+/// What a decoration is made from.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DecorationKey {
-    /// The numbers of the installation's entries.
+    /// Indexes of the installation's default entries that apply.
     defaults: Vec<usize>,
-    /// The job's own, as JSON.
+    /// The job's own decoration config, as JSON.
     own: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl<'a> DecorationCache<'a> {
         }
     }
 
-    /// `own` over the installation's defaults for the repository (`org/repo`) and the cluster.
+    /// Merges `own` over the installation's defaults for the repository (`org/repo`) and cluster.
     pub(super) fn merge_decoration(
         &self,
         own: Option<DecorationConfig>,

@@ -1,4 +1,4 @@
-//! From written jobs to complete ones: Prow's defaults, decoration, presets, patterns.
+//! Completes parsed jobs: Prow's defaults, decoration, presets, patterns.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::prowjob::{
     DEFAULT_CLUSTER, ProwJobAgent, ProwJobDefault, ProwJobType, RawPodSpec, Refs,
 };
 
-/// What a job's `prowjob_defaults` say when nobody said anything.
+/// The tenant in a job's `prowjob_defaults` if nothing sets it.
 const GLOBAL_TENANT: &str = "GlobalDefaultID";
 
-/// The trigger of a job whose name is no longer is small for sure.
+/// The default trigger of a job whose name is no longer than this is certainly small enough.
 pub(super) const MAX_UNCHECKED_NAME: usize = 63;
 
 /// Completes the jobs of one load.
@@ -81,7 +81,7 @@ impl JobDefaulter<'_> {
         }
     }
 
-    /// A periodic belongs to its first extra repository.
+    /// Defaults for a repository are those of the first `extra_refs`.
     pub(super) fn complete_periodic(
         &mut self,
         mut fields: PeriodicFields,
@@ -104,7 +104,7 @@ impl JobDefaulter<'_> {
         }
     }
 
-    /// Complete and checked, because afterwards the pod is no tree any more.
+    /// Also validates, because afterwards the pod spec is JSON text and no tree.
     fn complete_base(
         &mut self,
         fields: BaseFields,
@@ -168,7 +168,7 @@ impl JobDefaulter<'_> {
         }
     }
 
-    /// The job's own `prowjob_defaults` over the installation's.
+    /// Merges the job's own `prowjob_defaults` over the installation's.
     fn merge_prowjob_defaults(
         &self,
         own: Option<ProwJobDefault>,
@@ -192,8 +192,8 @@ impl JobDefaulter<'_> {
         merged
     }
 
-    /// Comments that start the job, and the one that starts it again. Without either, both come
-    /// from the job's name, in which a dot stands for any character, as in Prow.
+    /// The pattern of comments that trigger the job, and the comment that reruns it. Without
+    /// either, both come from the job's name, in which a dot matches any character, as in Prow.
     fn complete_trigger(&mut self, base: &JobBase, fields: &PresubmitFields) -> (GoRegexp, String) {
         let (trigger, rerun) = (&fields.trigger, &fields.rerun_command);
         if trigger.is_empty() && rerun.is_empty() {

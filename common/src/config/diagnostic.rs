@@ -1,27 +1,27 @@
-//! What is wrong with a configuration, in words that name the place and the way out.
+//! What is wrong with a configuration: where it is, and how to fix it.
 
 use std::fmt;
 
-/// One mistake.
+/// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The rule that was broken: a short name that stays, as in `duplicate-job`.
+    /// The rule that was broken: a short name that does not change, such as `duplicate-job`.
     pub rule: &'static str,
     pub file: String,
-    /// From 1; 0 when the mistake has no place in the file.
+    /// From 1; 0 if the diagnostic has no position in the file.
     pub line: u64,
-    /// In characters, from 1; 0 when the mistake has no place in the file.
+    /// In characters, from 1; 0 if the diagnostic has no position in the file.
     pub column: u64,
-    /// Where in the document, as in `presubmits."org/repo"[0].spec`; empty for the whole of it.
+    /// The path in the document, such as `presubmits."org/repo"[0].spec`; empty for all of it.
     pub path: String,
     /// What was found and what was expected.
     pub message: String,
-    /// How to mend it, where that is known.
+    /// How to fix it, if that is known.
     pub hint: Option<String>,
 }
 
 impl Diagnostic {
-    /// A mistake that concerns a file as a whole.
+    /// A diagnostic about a file as a whole.
     pub fn in_file(
         rule: &'static str,
         file: impl Into<String>,
@@ -57,7 +57,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Every mistake that was found, in the order of files and lines.
+/// Every error that was found, in the order of files and lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<Diagnostic>);
 
@@ -81,20 +81,20 @@ impl From<Diagnostic> for ConfigErrors {
     }
 }
 
-/// One step into a document.
+/// One segment of a path in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathSegment {
     Key(String),
     Index(usize),
 }
 
-/// Where a value stands in its document, built on the stack while walking down.
+/// The path of a value in its document, built on the stack while walking down.
 #[derive(Clone, Copy, Debug)]
 pub enum ConfigPath<'a> {
     Root,
     Key(&'a ConfigPath<'a>, &'a str),
     Index(&'a ConfigPath<'a>, usize),
-    /// Below segments that were kept from an earlier walk.
+    /// Segments that were kept from an earlier walk.
     Below(&'a [PathSegment]),
 }
 
@@ -107,7 +107,7 @@ impl<'a> ConfigPath<'a> {
         Self::Index(self, index)
     }
 
-    /// The steps from the root.
+    /// The segments from the root.
     pub fn to_segments(&self) -> Vec<PathSegment> {
         match self {
             Self::Root => Vec::new(),
@@ -132,7 +132,7 @@ impl fmt::Display for ConfigPath<'_> {
     }
 }
 
-/// `presubmits."org/repo"[0].name`: keys that are no plain words are quoted.
+/// Formats a path, as in `presubmits."org/repo"[0].name`. Keys that are no plain words are quoted.
 pub(super) fn format_path(segments: &[PathSegment]) -> String {
     let mut text = String::new();
     for segment in segments {
@@ -157,7 +157,7 @@ pub(super) fn format_path(segments: &[PathSegment]) -> String {
     text
 }
 
-/// The name of `known` that `name` was probably meant to be.
+/// The name in `known` that `name` was probably meant to be.
 pub(crate) fn nearest_name<'a>(
     name: &str,
     known: impl IntoIterator<Item = &'a str>,

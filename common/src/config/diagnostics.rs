@@ -1,5 +1,5 @@
-//! Mistakes found in values that were already read: kept by file and path, and given their line
-//! only when there is something to tell.
+//! Diagnostics about values that were already parsed: kept by file and path. They get their lines
+//! only if there are any to report.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -54,7 +54,7 @@ impl Diagnostics {
         self.0.extend(other.0);
     }
 
-    /// At the field `key` of a job.
+    /// Adds a diagnostic at the field `key` of a job.
     pub(super) fn add_job_diagnostic(
         &mut self,
         rule: &'static str,
@@ -66,7 +66,7 @@ impl Diagnostics {
         self.add_diagnostic(rule, &origin.file, &root.key(key), message);
     }
 
-    /// Nothing found, or everything with its place. `text_of` gives a file's content again.
+    /// `Ok` without diagnostics, else all of them with positions. `text_of` reads a file again.
     pub(super) fn into_result(
         self,
         text_of: impl Fn(&str) -> Option<String> + Sync,

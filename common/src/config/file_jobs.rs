@@ -1,4 +1,4 @@
-//! The jobs of one file, from the written ones to the complete and checked ones.
+//! The jobs of one file: parsed, then completed and validated.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use super::{
     validate,
 };
 
-/// A file's content as read.
+/// The parsed content of a file.
 #[derive(Debug)]
 pub(super) struct ParsedJobFile {
     pub(super) file: Arc<str>,
     pub(super) content: ContentHash,
     pub(super) jobs: JobFile,
-    /// Fields that nobody knows.
+    /// Unknown fields.
     pub(super) remarks: Vec<Diagnostic>,
 }
 
 impl ParsedJobFile {
-    /// The file's presets, which go to the jobs of all files.
+    /// Takes out the file's presets, which apply to the jobs of all files.
     pub(super) fn take_presets(&mut self) -> Vec<Preset> {
         let presets = std::mem::take(&mut self.jobs.presets).into_iter();
         let placed = presets.enumerate().map(|(index, mut preset)| {
@@ -34,7 +34,7 @@ impl ParsedJobFile {
         placed.collect()
     }
 
-    /// Completes and checks the jobs, each by itself.
+    /// Completes and validates the jobs, each by itself.
     pub(super) fn complete_jobs(
         self,
         prow: &ProwConfig,
@@ -83,7 +83,7 @@ impl ParsedJobFile {
     }
 }
 
-/// The complete jobs of a file.
+/// The completed jobs of a file.
 #[derive(Debug, Default)]
 pub(super) struct FileJobs {
     pub(super) content: ContentHash,
@@ -120,7 +120,7 @@ impl FileJobs {
     }
 }
 
-/// Where a job or a preset stands.
+/// The origin of a job or a preset.
 pub(super) fn config_origin(
     file: &Arc<str>,
     section: &str,
@@ -137,7 +137,7 @@ pub(super) fn config_origin(
     }
 }
 
-/// Nothing, or every problem of every result that has some.
+/// All values, or the diagnostics of all results that have some.
 pub(super) fn all_or_diagnostics<T>(
     results: impl IntoIterator<Item = Result<T, ConfigErrors>>,
 ) -> Result<Vec<T>, ConfigErrors> {

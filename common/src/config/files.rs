@@ -1,5 +1,5 @@
-//! Which files make up an installation's configuration, and their texts. What they say is
-//! [`super::loader`]'s.
+//! Lists the files of an installation's configuration and reads their text. [`super::loader`]
+//! interprets it.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use super::{
     prowignore::{self, ProwIgnore},
 };
 
-/// No configuration file is larger, packed or not.
+/// Maximum size of a configuration file, compressed or not.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// A file's text; gzip is recognised by its first bytes.
+/// Reads a file's text; gzip is recognised by its first bytes.
 pub(super) fn read_text(path: &FilePath) -> Result<String, ConfigErrors> {
     read_bytes(path)
         .map_err(|message| Diagnostic::in_file("file", path.display().to_string(), message).into())
@@ -58,16 +58,16 @@ fn too_large() -> String {
     format!("is larger than {} MiB", MAX_BYTES >> 20)
 }
 
-/// The files beside `config.yaml`, in the order of their paths.
+/// The files in addition to `config.yaml`, in the order of their paths.
 #[derive(Debug, Default)]
 pub(super) struct ConfigFileList {
-    /// Further parts of `config.yaml`.
+    /// Supplemental files of `config.yaml`.
     pub(super) supplemental: Vec<PathBuf>,
     pub(super) jobs: Vec<PathBuf>,
 }
 
 impl ConfigFileList {
-    /// Looks for the files that `options` name.
+    /// Finds the files that `options` name.
     pub(super) fn list_files(options: &ConfigOptions) -> Result<Self, ConfigErrors> {
         let mut walk = FileWalk::default();
         for dir in &options.supplemental_prow_config_dir {
@@ -99,14 +99,14 @@ struct FileWalk {
 }
 
 impl FileWalk {
-    /// What was found since the last time and is not left out.
+    /// The files that were found since the last call, without ignored ones.
     fn take_files(&mut self) -> Vec<PathBuf> {
         let mut files = std::mem::take(&mut self.files);
         files.sort();
         files
     }
 
-    /// A file is taken whatever its name; in a folder, names decide.
+    /// A file is taken whatever its name; in a folder, `wanted` decides by the name.
     fn walk_root(&mut self, root: &FilePath, wanted: &dyn Fn(&str) -> bool) {
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_dir() => {}
@@ -143,7 +143,7 @@ impl FileWalk {
             };
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with("..") {
-                // How Kubernetes swaps a mounted ConfigMap.
+                // Kubernetes keeps the versions of a mounted ConfigMap in such folders.
             } else if kind.is_dir() {
                 self.walk_folder(root, &path, wanted);
             } else if name == prowignore::PROWIGNORE_FILE {
@@ -162,7 +162,7 @@ impl FileWalk {
         }
     }
 
-    /// A link to a folder is passed over, as in Prow.
+    /// Links to folders are skipped, as in Prow.
     fn is_link_to_file(&mut self, path: &FilePath) -> bool {
         match fs::metadata(path) {
             Ok(target) => !target.is_dir(),

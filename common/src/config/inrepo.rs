@@ -1,9 +1,8 @@
-//! The jobs a repository brings itself. Pure: the files' contents come in, jobs or errors go
-//! out; reading them from git is hook's.
+//! The jobs in a repository's own files. Pure: the files' contents come in, jobs or errors go
+//! out; hook reads the files from git.
 //!
-//! Strict where the central files are lenient: whoever wrote the file reads the errors. An
-//! Strict where the central files are lenient: whoever wrote the file reads the errors. An
-//! unknown field is one, with the nearest known name.
+//! Strict where central files are lenient: whoever wrote the file reads the errors. An unknown
+//! field is an error that suggests the nearest known name.
 
 use std::sync::Arc;
 
@@ -22,22 +21,22 @@ use super::{
 use crate::repo_names;
 use crate::storage::Bucket;
 
-/// No file of a repository is larger.
+/// Maximum size of a file in a repository.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// A repository's own jobs with defaults and presets, checked together with the central ones.
+/// A repository's own jobs with defaults and presets, validated together with the central ones.
 #[derive(Clone, Debug, Default)]
 pub struct InRepoJobs {
     pub presubmits: Vec<Arc<Presubmit>>,
     pub postsubmits: Vec<Arc<Postsubmit>>,
-    /// What is written in vain.
+    /// Warnings about fields that have no effect.
     pub remarks: Vec<Diagnostic>,
 }
 
-/// Reads `files`, pairs of path and content, for the repository `org_repo` (`org/repo`).
+/// Parses `files`, pairs of path and content, for the repository `org_repo` (`org/repo`).
 ///
 /// A file holds plain lists of jobs, as `.prow.yaml` does, or lists by repository, as a central
-/// job file does; there, only the own repository may be named. Any mistake refuses all files.
+/// job file does; there the only key is the own repository. An error in one refuses all files.
 pub fn parse_in_repo_files(
     files: &[(String, String)],
     org_repo: &str,
@@ -66,7 +65,7 @@ fn text_of(files: &[(String, String)], name: &str) -> Option<String> {
     Some(text.clone())
 }
 
-/// A file's jobs with their place in the document.
+/// A file's jobs with their origins.
 #[derive(Default)]
 struct ParsedInRepoFile {
     remarks: Vec<Diagnostic>,
@@ -125,9 +124,8 @@ fn parse_in_repo_file(
     })
 }
 
-/// A document without anything unknown, but for what passes with a word about it: keys that begin
-/// with a dot, which hold what anchors refer to, and `periodics`, which are for the central
-/// configuration.
+/// Refuses a document with unknown fields. Two are tolerated: keys that begin with a dot, which
+/// hold anchors, and `periodics`, which belong to the central configuration and get a warning.
 fn refuse_unknown_fields<T>(
     document: YamlDocument<T>,
 ) -> Result<(T, Vec<Diagnostic>), ConfigErrors> {
@@ -208,8 +206,8 @@ fn complete_jobs(
     own
 }
 
-/// The rules for every job, the rules between these and the central jobs, and the clusters and
-/// buckets that the repository may use.
+/// Checks the rules for every job, the rules between these and the central jobs, and the clusters
+/// and buckets that the repository may use.
 fn check_jobs(own: &InRepoJobs, org_repo: &str, config: &Config, findings: &mut Diagnostics) {
     let (org, repo) = org_repo.split_once('/').unwrap_or((org_repo, ""));
     let clusters = config.prow.in_repo_config.allowed_clusters_for(org, repo);
@@ -245,7 +243,7 @@ fn check_cluster(job: &JobBase, allowed: &[&str], findings: &mut Diagnostics) {
     }
 }
 
-/// Results go where the installation keeps them: pods and services bring their credentials along.
+/// Results go to the installation's buckets only: pods and services send credentials there.
 fn check_bucket(job: &JobBase, allowed: &AllowedBuckets, findings: &mut Diagnostics) {
     let decoration = job.utility.decoration_config.as_deref();
     let Some(storage) = decoration.and_then(|it| it.gcs_configuration.as_ref()) else {

@@ -1,5 +1,5 @@
-//! Presubmits, postsubmits and periodics: their fields after defaults, and the questions that
-//! are asked of them.
+//! Presubmits, postsubmits and periodics: their fields after defaults, and the methods that say
+//! when they run.
 
 mod base;
 mod brancher;

@@ -1,5 +1,5 @@
-//! Puts an installation's configuration together, and again when files have changed: a job file
-//! by itself, everything when `config.yaml` or a preset is concerned, which reach into all jobs.
+//! Loads an installation's configuration, and reloads it when files have changed: a job file by
+//! itself, or everything if `config.yaml` or a preset changed, because these affect all jobs.
 
 mod job_files;
 
@@ -26,7 +26,7 @@ use super::{
 
 use job_files::{CompletedJobFiles, complete_job_files};
 
-/// Reads the files that [`ConfigOptions`] name, as often as they change.
+/// Loads the files that [`ConfigOptions`] name, as often as they change.
 #[derive(Debug)]
 pub struct ConfigLoader {
     options: ConfigOptions,
@@ -37,23 +37,23 @@ pub struct ConfigLoader {
 /// The jobs of each job file.
 type JobsByFile = BTreeMap<PathBuf, Arc<FileJobs>>;
 
-/// What the last good reading found.
+/// The result of the last good load.
 #[derive(Debug)]
 struct LoadedState {
     config: Arc<Config>,
     stamps: FileStats,
-    /// What `config.yaml` and its further parts said.
+    /// The content of `config.yaml` and its supplemental files.
     main: Vec<(Arc<str>, ContentHash)>,
     /// The jobs of `config.yaml` itself.
     own: Arc<FileJobs>,
     parts: JobsByFile,
-    /// The job files that bring presets.
+    /// The job files that contain presets.
     bring_presets: Vec<PathBuf>,
     supplemental: Vec<PathBuf>,
 }
 
 impl ConfigLoader {
-    /// Nothing is read yet.
+    /// Reads nothing yet.
     pub fn new(options: ConfigOptions) -> Self {
         let config = [options.config_path.clone()].into_iter();
         let supplemental = options.supplemental_prow_config_dir.iter().cloned();
@@ -67,15 +67,15 @@ impl ConfigLoader {
         }
     }
 
-    /// Reads everything once, for who does not come back.
+    /// Loads everything once, for a caller that does not reload.
     pub(super) fn load_once(options: &ConfigOptions) -> Result<Arc<Config>, ConfigErrors> {
         refuse_unsupported(options)?;
         let listing = ConfigFileList::list_files(options)?;
         Self::new(options.clone()).load_all(listing)
     }
 
-    /// The jobs of files that have changed are read anew, and those of the others kept, where
-    /// that is enough.
+    /// Reads the jobs of changed files again and keeps those of the others. `None` if that is not
+    /// enough.
     fn reload_changed(
         &mut self,
         listing: &ConfigFileList,
@@ -164,7 +164,7 @@ impl ReloadableConfig for ConfigLoader {
     type Value = Config;
 
     fn load_config(&mut self) -> Result<Arc<Config>, ConfigErrors> {
-        // Before reading: what changes meanwhile is read again.
+        // Taken before the read, so that a change meanwhile leads to another load.
         self.look.refresh_stats();
         refuse_unsupported(&self.options)?;
         let listing = ConfigFileList::list_files(&self.options)?;
@@ -184,7 +184,7 @@ impl ReloadableConfig for ConfigLoader {
 }
 
 impl LoadedState {
-    /// Takes the new content of some files; `self` stays as it is when that is broken.
+    /// Replaces the content of some files; `self` stays unchanged if the new content has errors.
     fn replace_files(
         &mut self,
         listing: &ConfigFileList,
@@ -257,7 +257,7 @@ fn read_jobs(path: &FilePath, text: &str) -> Result<ParsedJobFile, ConfigErrors>
     })
 }
 
-/// The files with their names.
+/// The names and texts of the files.
 fn read_texts(paths: &[&PathBuf]) -> Result<Vec<(Arc<str>, String)>, ConfigErrors> {
     all_or_diagnostics(paths.iter().map(|path| {
         let file: Arc<str> = path.display().to_string().into();
@@ -265,7 +265,7 @@ fn read_texts(paths: &[&PathBuf]) -> Result<Vec<(Arc<str>, String)>, ConfigError
     }))
 }
 
-/// What the files say.
+/// The content hashes of the files.
 fn hash_contents(texts: &[(Arc<str>, String)]) -> Vec<(Arc<str>, ContentHash)> {
     let texts = texts.iter();
     texts
@@ -273,7 +273,7 @@ fn hash_contents(texts: &[(Arc<str>, String)]) -> Vec<(Arc<str>, ContentHash)> {
         .collect()
 }
 
-/// The commit that the files are of, where a file beside `config.yaml` tells it.
+/// The commit of the files, if a file `VERSION` next to `config.yaml` names it.
 fn read_version(options: &ConfigOptions) -> Result<Option<String>, ConfigErrors> {
     let path = options.config_path.with_file_name("VERSION");
     match path.exists() {

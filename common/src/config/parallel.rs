@@ -1,4 +1,4 @@
-//! The same work for many things, on all processors.
+//! The same work for many items, on all processors.
 
 use std::{
     cmp::Reverse,
@@ -9,8 +9,8 @@ use std::{
     thread,
 };
 
-/// What `work` makes of each item, in the order of the items. The largest ones are begun first, so
-/// that no one waits for the last.
+/// The results of `work` in the order of the items. The largest items are started first, so that
+/// no thread waits for the last one.
 pub(super) fn parallel_map<T: Send, R: Send>(
     items: Vec<T>,
     size: impl Fn(&T) -> usize,
@@ -36,7 +36,7 @@ pub(super) fn parallel_map<T: Send, R: Send>(
         }
     };
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        // The caller works, too.
+        // The calling thread works, too.
         let more = threads.min(items.len()).saturating_sub(1);
         let workers: Vec<_> = (0..more).map(|_| scope.spawn(run)).collect();
         let mut done = run();

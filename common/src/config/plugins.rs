@@ -1,7 +1,7 @@
-//! `plugins.yaml`: which plugins look at which repository, and every plugin's settings.
+//! `plugins.yaml`: which plugins are enabled in which repository, and every plugin's settings.
 //!
-//! One module a section: its fields, Prow's defaults, its rules. The file and its further parts
-//! are put together first ([`merge`]), then completed, then checked. Not here: what plugins do.
+//! One module per section: its fields, Prow's defaults, its rules. The file and its supplemental
+//! files are merged ([`merge`]), then get defaults, then are checked. Not here: what plugins do.
 
 mod approve;
 mod blockade;
@@ -86,7 +86,7 @@ pub use welcome::WelcomeConfig;
 use super::{ConfigPath, Diagnostic, PathSegment, source_map::SourceMap};
 use crate::prowjob::null_default;
 
-/// The content of `plugins.yaml` and its further parts. The default enables nothing.
+/// The content of `plugins.yaml` and its supplemental files. The default enables nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PluginConfiguration {
@@ -175,28 +175,28 @@ pub struct PluginConfiguration {
 }
 
 impl PluginConfiguration {
-    /// Fields that nobody knows, and keys that are there twice.
+    /// Unknown fields and duplicate keys.
     pub fn unknown_fields(&self) -> &[Diagnostic] {
         &self.unknown_fields
     }
 
-    /// Enabled names that are none of [`KNOWN_PLUGINS`]: an error to `prow check`, a warning to hook.
+    /// Enabled names not in [`KNOWN_PLUGINS`]: an error in `prow check`, a warning in hook.
     pub fn unknown_plugins(&self) -> &[Diagnostic] {
         &self.unknown_plugins
     }
 
-    /// What is written in a form that Prow gives up or in vain, and an empty `plugins`.
+    /// Warnings about deprecated forms, settings without effect, and an empty `plugins`.
     pub fn config_warnings(&self) -> &[Diagnostic] {
         &self.remarks
     }
 
-    /// The file that brought what is at a path in the whole, and the path there.
+    /// The file that a path of the merged configuration comes from, and the path in that file.
     pub fn locate_path(&self, path: &ConfigPath<'_>) -> (Arc<str>, Vec<PathSegment>) {
         self.places.locate_path(path)
     }
 }
 
-/// Fills in an empty text.
+/// Sets an empty text to its default.
 fn fill_default(text: &mut String, default: &str) {
     if text.is_empty() {
         default.clone_into(text);
@@ -207,12 +207,12 @@ fn fill_default(text: &mut String, default: &str) {
 mod tests {
     use super::*;
 
-    /// A file that holds.
+    /// Parses a valid file.
     pub(super) fn loaded(text: &str) -> PluginConfiguration {
         PluginConfiguration::parse_file("plugins.yaml", text).unwrap()
     }
 
-    /// What is said of a file that holds.
+    /// The warnings about a valid file.
     pub(super) fn remarks(plugins: &PluginConfiguration) -> Vec<String> {
         plugins
             .config_warnings()
@@ -221,7 +221,7 @@ mod tests {
             .collect()
     }
 
-    /// What is said of a file that does not.
+    /// The errors of an invalid file.
     pub(super) fn refused(text: &str) -> String {
         PluginConfiguration::parse_file("plugins.yaml", text)
             .unwrap_err()

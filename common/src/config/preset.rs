@@ -1,4 +1,4 @@
-//! `presets`: environment, volumes and tolerations that a job asks for by label.
+//! `presets`: environment, volumes and tolerations that a job selects by label.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,8 @@ impl Preset {
     }
 }
 
-/// Applies every preset that `labels` ask for; what collides is returned with its
-/// rule and in words.
+/// Applies every preset that `labels` select. Returns the collisions, each as a rule and a
+/// message.
 pub(super) fn apply_presets(
     presets: &[Preset],
     labels: &StringMap,
@@ -83,7 +83,7 @@ pub(super) fn apply_presets(
     collisions
 }
 
-/// Appends named objects to a list; a name that is taken is told instead.
+/// Appends named objects to a list; calls `collide` for a name that is taken.
 fn append_named_items(
     object: &mut Map<String, Value>,
     key: &str,
@@ -124,7 +124,7 @@ fn format_labels(labels: &StringMap) -> String {
     pairs.join(",")
 }
 
-/// One pair of label and value chooses one preset.
+/// One pair of label and value may select one preset only.
 pub(super) fn check_distinct_presets(presets: &[Preset], findings: &mut Diagnostics) {
     let mut seen: BTreeMap<(&str, &str), &Preset> = BTreeMap::new();
     for preset in presets {

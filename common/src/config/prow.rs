@@ -1,8 +1,8 @@
-//! `config.yaml` without its jobs: which sections there are.
+//! `config.yaml` without its jobs: its sections.
 //!
-//! One module a section: its fields, Prow's defaults, its rules. The file and its further parts
-//! are put together first ([`merge`]), then checked ([`load`]). A field that is left empty never
-//! comes here: the reader leaves it out.
+//! One module per section: its fields, Prow's defaults, its rules. The file and its supplemental
+//! files are merged ([`merge`]), then checked ([`load`]). Empty fields do not occur here: the
+//! parser leaves them out.
 
 mod branch_protection;
 mod by_repo;
@@ -75,7 +75,7 @@ use crate::{
     prowjob::{ProwJobDefault, null_default},
 };
 
-/// What Prow knows and no service here reads. Where it is written, `prow check` says so.
+/// Sections that Prow knows and no service here reads. `prow check` reports them if they are set.
 const UNUSED_SECTIONS: [&str; 15] = [
     "branch-protection",
     "config_version_sha",
@@ -98,10 +98,10 @@ const UNUSED_SECTIONS: [&str; 15] = [
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProwConfig {
-    /// Where `ProwJob`s live.
+    /// The namespace of `ProwJob`s.
     #[serde(deserialize_with = "namespace")]
     pub prowjob_namespace: String,
-    /// Where pods live, in every build cluster.
+    /// The namespace of pods, in every build cluster.
     #[serde(deserialize_with = "namespace")]
     pub pod_namespace: String,
     /// `debug`, `info`, `warn`, `warning`, `error`, `fatal` or `panic`.
@@ -117,7 +117,7 @@ pub struct ProwConfig {
     pub in_repo_config: InRepoConfig,
     #[serde(deserialize_with = "null_default")]
     pub github_reporter: GithubReporterConfig,
-    /// What `prowjob_defaults` start from, by repository and cluster; a later entry wins.
+    /// Defaults of `prowjob_defaults`, by repository and cluster; a later entry wins.
     #[serde(deserialize_with = "null_default")]
     pub prowjob_default_entries: Vec<ByRepoAndCluster<ProwJobDefault>>,
     pub deck: DeckConfig,
@@ -138,19 +138,19 @@ pub struct ProwConfig {
     pub jenkins_operators: Vec<JenkinsOperator>,
     pub push_gateway: PushGateway,
     pub owners_dir_denylist: OwnersDirDenylist,
-    /// Older form of `pubsub_triggers`, see [`ProwConfig::pubsub`].
+    /// Older form of `pubsub_triggers`, see [`ProwConfig::all_pubsub_triggers`].
     pub pubsub_subscriptions: PubsubSubscriptions,
     pub pubsub_triggers: Vec<PubsubTrigger>,
     pub managed_webhooks: ManagedWebhooks,
-    /// The commit that the files are of; a file `VERSION` beside `config.yaml` goes before it.
+    /// The commit of the files; a file `VERSION` next to `config.yaml` takes precedence.
     pub config_version_sha: String,
-    /// Where a job leads that has no page of its own.
+    /// The link of a job that has no page of its own.
     #[serde(deserialize_with = "status_error_link")]
     pub status_error_link: String,
     default_job_timeout: Option<GoDuration>,
-    /// Build clusters that are left alone wherever a kubeconfig names them.
+    /// Build clusters that are ignored wherever a kubeconfig names them.
     pub disabled_clusters: Vec<String>,
-    /// Which of [`UNUSED_SECTIONS`] are written.
+    /// Those of [`UNUSED_SECTIONS`] that are set.
     #[serde(skip)]
     unused: BTreeSet<&'static str>,
     #[serde(skip)]
@@ -203,13 +203,13 @@ const LOG_LEVELS: [&str; 7] = [
 ];
 
 impl ProwConfig {
-    /// When a job ends that says nothing of it; 24 h unless set.
+    /// The timeout of a job that sets none; 24 h unless set.
     pub fn default_job_timeout(&self) -> GoDuration {
         self.default_job_timeout
             .unwrap_or(GoDuration::from_secs(24 * 3600))
     }
 
-    /// What is written, and read by no service here.
+    /// Sections that are set, but that no service here reads.
     pub fn unused_sections(&self) -> impl Iterator<Item = &'static str> {
         self.unused.iter().copied()
     }
@@ -273,17 +273,17 @@ mod tests {
         told.map(|()| prow).map_err(|errors| errors.to_string())
     }
 
-    /// A file that holds.
+    /// Loads a valid file.
     pub(super) fn loaded(text: &str) -> ProwConfig {
         assembled(&[("config.yaml", text)]).unwrap()
     }
 
-    /// What is said of a file that does not.
+    /// The errors of an invalid file.
     pub(super) fn refused(text: &str) -> String {
         assembled(&[("config.yaml", text)]).unwrap_err()
     }
 
-    /// A file and a further part.
+    /// Merges a file and a supplemental file.
     pub(super) fn merged(main: &str, part: &str) -> Result<ProwConfig, String> {
         assembled(&[("config.yaml", main), ("o/x_prowconfig.yaml", part)])
     }

@@ -1,4 +1,4 @@
-//! `.prowignore`: which files of a folder of job files are left out, in the words of
+//! `.prowignore`: which files in a folder of job files are ignored, in the syntax of
 //! `.gitignore`. Pure: contents come in.
 
 use std::path::Path;
@@ -8,13 +8,13 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 /// The name of such a file, in any folder.
 pub const PROWIGNORE_FILE: &str = ".prowignore";
 
-/// Every `.prowignore` of one tree; those in deeper folders go before those above them.
+/// Every `.prowignore` of one tree; those in deeper folders take precedence over those above.
 #[derive(Clone, Debug, Default)]
 pub struct ProwIgnore(Vec<(String, Gitignore)>);
 
 impl ProwIgnore {
     /// Adds the content of the file in `folder`, which is relative to the root of the tree and
-    /// empty for the root itself. An error names the line that is no pattern.
+    /// empty for the root itself. An error names the line that is not a valid pattern.
     pub fn add_file(&mut self, folder: &str, text: &str) -> Result<(), String> {
         let mut builder = GitignoreBuilder::new(folder);
         for (index, line) in text.lines().enumerate() {
@@ -27,7 +27,7 @@ impl ProwIgnore {
         Ok(())
     }
 
-    /// Whether the file at `path`, relative to the root of the tree, is left out.
+    /// Whether the file at `path`, relative to the root of the tree, is ignored.
     pub fn is_ignored(&self, path: &str) -> bool {
         let decided = self.0.iter().rev().find_map(|(folder, patterns)| {
             let below = Path::new(path).strip_prefix(folder).ok()?;

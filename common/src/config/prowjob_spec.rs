@@ -1,11 +1,11 @@
-//! From a job to the spec and the labels of its `ProwJob`.
+//! Makes the spec and the labels of a `ProwJob` from a job.
 
 use super::{JobBase, Periodic, Postsubmit, Presubmit};
 use crate::prowjob::{
     ProwJobSpec, ProwJobType, Refs, ReporterConfig, StringMap, labels::IS_OPTIONAL,
 };
 
-/// A run of a presubmit on one pull request.
+/// The spec of a presubmit on one pull request.
 pub fn presubmit_spec(job: &Presubmit, refs: Refs) -> ProwJobSpec {
     ProwJobSpec {
         report: !job.skip_report,
@@ -17,7 +17,7 @@ pub fn presubmit_spec(job: &Presubmit, refs: Refs) -> ProwJobSpec {
     }
 }
 
-/// A run of a presubmit on several pull requests at once; nothing is told of it.
+/// The spec of a presubmit on several pull requests at once; its result is not reported.
 pub fn batch_spec(job: &Presubmit, refs: Refs) -> ProwJobSpec {
     ProwJobSpec {
         context: job.context.clone(),
@@ -27,7 +27,7 @@ pub fn batch_spec(job: &Presubmit, refs: Refs) -> ProwJobSpec {
     }
 }
 
-/// A run of a postsubmit on a pushed commit.
+/// The spec of a postsubmit on a pushed commit.
 pub fn postsubmit_spec(job: &Postsubmit, refs: Refs) -> ProwJobSpec {
     ProwJobSpec {
         report: !job.skip_report,
@@ -38,7 +38,7 @@ pub fn postsubmit_spec(job: &Postsubmit, refs: Refs) -> ProwJobSpec {
     }
 }
 
-/// A run of a periodic.
+/// The spec of a periodic.
 pub fn periodic_spec(job: &Periodic) -> ProwJobSpec {
     ProwJobSpec {
         report: true,
@@ -89,8 +89,8 @@ fn spec_from_job_base(base: &JobBase, job_type: ProwJobType) -> ProwJobSpec {
     }
 }
 
-/// Whether Slack hears of the run is settled when it is made: an explicit empty list of states
-/// is no.
+/// Settles whether the run is reported to Slack when it is created: an explicit empty list of
+/// states means no.
 fn resolve_slack_report(mut config: ReporterConfig) -> ReporterConfig {
     if let Some(slack) = &mut config.slack {
         slack.report.get_or_insert(
@@ -103,7 +103,7 @@ fn resolve_slack_report(mut config: ReporterConfig) -> ReporterConfig {
     config
 }
 
-/// The refs of the event with what the job says about fetching them.
+/// The refs of the event with the job's settings for cloning them.
 fn complete_primary_refs(base: &JobBase, mut refs: Refs) -> Refs {
     let utility = &base.utility;
     set_if_given(&mut refs.path_alias, &utility.path_alias);

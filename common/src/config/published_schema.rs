@@ -1,16 +1,16 @@
-//! The JSON Schemas of job files, by which an editor completes and checks them.
+//! The JSON Schemas of job files, with which editors complete and check them.
 //!
-//! Made from the types that read the files, as draft 7, which the YAML language server knows
-//! best. They follow the reader where it is kinder than JSON: a field may be left empty. A field
-//! that no reader knows is refused, so that a misspelt one is underlined.
+//! They are made from the types that parse the files, as draft 7, which the YAML language server
+//! supports best. Like the parser, they allow a field to be empty. A field that the parser does
+//! not know is refused, so that an editor underlines a misspelt one.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::job::{InRepoFile, JobFile};
 
-/// Of `prow-jobs.yaml`, `.prow.yaml` and the files below `.prow/`, in both their forms: lists of
-/// jobs, and lists by repository.
+/// The schema of `prow-jobs.yaml`, `.prow.yaml` and the files below `.prow/`, in both their forms:
+/// lists of jobs, and lists by repository.
 pub fn prow_jobs_schema() -> Value {
     let mut schema = build_schema::<InRepoFile>(
         "urn:prow:schema:prow-jobs",
@@ -31,7 +31,7 @@ pub fn prow_jobs_schema() -> Value {
     schema
 }
 
-/// Of the files below `--job-config-path`.
+/// The schema of the files below `--job-config-path`.
 pub fn job_file_schema() -> Value {
     build_schema::<JobFile>("urn:prow:schema:jobs", "Jobs of an installation")
 }
@@ -52,12 +52,12 @@ fn build_schema<T: JsonSchema>(id: &str, title: &str) -> Value {
     schema
 }
 
-/// From what serde takes to what a file may say, at this schema and all below it.
+/// Adapts this schema and all below it from what serde accepts to what a file may contain.
 fn adapt_schema(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
     };
-    // The defaults of the written form are empty values, which would only be in the way.
+    // The defaults of the parsed types are empty values, which would only be in the way.
     schema.remove("default");
     if schema.contains_key("properties") {
         schema.entry("additionalProperties").or_insert(false.into());
@@ -85,7 +85,7 @@ fn adapt_schema(schema: &mut Value) {
     }
 }
 
-/// The labels and variables of a preset may be numbers, as upstream reads them there.
+/// The labels and variables of a preset may be numbers, as Prow reads them there.
 fn widen_presets(definitions: &mut Value) {
     let scalar = json!(["string", "number", "boolean", "null"]);
     let mut variable = definitions["io.k8s.api.core.v1.EnvVar"].clone();
@@ -96,7 +96,7 @@ fn widen_presets(definitions: &mut Value) {
     preset["env"]["items"] = json!({"$ref": "#/definitions/PresetEnvVar"});
 }
 
-/// Anything may be left empty.
+/// Every field may be empty.
 fn allow_null(schema: &mut serde_json::Map<String, Value>) {
     let mut kinds: Vec<Value> = match schema.get("type") {
         Some(Value::String(kind)) => vec![kind.as_str().into()],

@@ -1,5 +1,5 @@
-//! What a document may contain, taken from the types' own JSON Schemas. A graph: a type that is
-//! used in many places is there once.
+//! What a document may contain, derived from the types' own JSON Schemas. A graph: a type that is
+//! used in many places occurs once.
 
 use std::{
     any::TypeId,
@@ -14,7 +14,7 @@ use k8s_openapi::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
-/// The kinds of values at every place of a document.
+/// The kinds of the values in a document.
 #[derive(Debug)]
 pub(super) struct DocumentSchema {
     kinds: Vec<SchemaKind>,
@@ -23,39 +23,38 @@ pub(super) struct DocumentSchema {
 
 pub(super) type SchemaKindId = usize;
 
-/// Anything at all, in every shape.
+/// Any value.
 pub(super) const ANY_KIND: SchemaKindId = 0;
 
-/// The kind of a value.
 #[derive(Clone, Debug)]
 pub(super) enum SchemaKind {
     Any,
     Text,
-    /// One of these.
+    /// One of these words.
     Word(Vec<String>),
     Integer,
-    /// A whole number from zero on, of 64 bits.
+    /// A whole number of 64 bits, at least zero.
     Unsigned,
     /// A whole number of 32 bits.
     Int32,
     Number,
     Bool,
-    /// A moment, as RFC 3339 writes it.
+    /// A time in RFC 3339.
     Time,
-    /// An amount of Kubernetes.
+    /// A Kubernetes quantity.
     Quantity,
     /// A port: its number, or a name.
     IntOrString,
     List(SchemaKindId),
     Map(SchemaKindId),
-    /// These fields.
+    /// An object with these fields.
     Fields(BTreeMap<String, SchemaKindId>),
 }
 
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
-/// What a file says more freely than a `ProwJob`, and objects that a `ProwJob` keeps as written,
-/// with what they mean: definition, field, schema.
+/// Values that a file may write more freely than a `ProwJob`, and objects that a `ProwJob` keeps
+/// unparsed, with their schemas: definition, field, schema.
 const SCHEMA_OVERRIDES: [(&str, &str, MakeSchema); 9] = [
     ("DecorationConfig", "timeout", duration_schema),
     ("DecorationConfig", "grace_period", duration_schema),
@@ -84,7 +83,7 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// As Go writes it, or nanoseconds.
+/// A Go duration, or nanoseconds.
 fn duration_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "integer"] })
 }
@@ -93,7 +92,7 @@ static DOCUMENT_SCHEMAS: LazyLock<Mutex<HashMap<TypeId, &'static DocumentSchema>
     LazyLock::new(Mutex::default);
 
 impl DocumentSchema {
-    /// Made once for a type, and kept.
+    /// Generates the schema of a type once, and keeps it.
     pub(super) fn schema_for<T: JsonSchema + 'static>() -> &'static Self {
         let mut shapes = DOCUMENT_SCHEMAS
             .lock()
@@ -145,7 +144,7 @@ struct SchemaBuilder<'a> {
 }
 
 impl<'a> SchemaBuilder<'a> {
-    /// `name` is that of the definition, if it has one.
+    /// `name` is the definition's name, if it has one.
     fn add_schema(&mut self, name: &str, schema: &'a Value) -> SchemaKindId {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             return self.add_definition(reference);
@@ -160,14 +159,14 @@ impl<'a> SchemaBuilder<'a> {
     }
 
     fn add_definition(&mut self, reference: &'a str) -> SchemaKindId {
-        // JSON Pointer's escapes.
+        // The names contain none of JSON Pointer's escapes.
         let name = reference.rsplit('/').next().unwrap_or_default();
         if let Some(id) = self.named.get(name) {
             return *id;
         }
         let definition = self.definitions.get(name);
         let schema = definition.expect("the generator defines what it refers to");
-        // Known before it is read: it may contain itself.
+        // Registered before it is read, because it may contain itself.
         let id = self.kinds.len();
         self.kinds.push(SchemaKind::Any);
         self.named.insert(name, id);
@@ -178,7 +177,7 @@ impl<'a> SchemaBuilder<'a> {
 
     fn read_kind(&mut self, name: &str, schema: &'a Value) -> SchemaKind {
         if schema.get("x-kubernetes-int-or-string").is_some() {
-            // Two types share this mark.
+            // Two types have this mark.
             return if name.ends_with("IntOrString") {
                 SchemaKind::IntOrString
             } else {
@@ -228,7 +227,7 @@ impl<'a> SchemaBuilder<'a> {
     }
 }
 
-/// The one alternative that is not `null`.
+/// The only alternative that is not `null`.
 fn only_alternative(schema: &Value) -> Option<&Value> {
     let any = ["anyOf", "oneOf", "allOf"]
         .iter()
@@ -260,7 +259,7 @@ fn enum_words(schema: &Value) -> Option<Vec<String>> {
         .collect()
 }
 
-/// The one type that is not `null`; none where several are allowed.
+/// The only type that is not `null`; `None` if several are allowed.
 fn schema_type(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),

@@ -1,4 +1,4 @@
-//! What the rules for `config.yaml` and `plugins.yaml` find, told at its place.
+//! The diagnostics of the rules for `config.yaml` and `plugins.yaml`, with their sources.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     template::{self, GoTemplate},
 };
 
-/// Takes the mistakes that the sections' rules find.
+/// Collects the diagnostics of the sections' rules.
 pub(super) struct SectionDiagnostics<'a> {
     pub(super) places: &'a SourceMap,
     pub(super) findings: &'a mut Diagnostics,
@@ -38,7 +38,7 @@ impl SectionDiagnostics<'_> {
             .add_with_hint(rule, &file, &ConfigPath::Below(&there), message, hint);
     }
 
-    /// A text that has to be a regular expression under Go's rules.
+    /// Checks that a text is a regular expression under Go's rules.
     pub(super) fn check_pattern(
         &mut self,
         path: &ConfigPath<'_>,
@@ -53,12 +53,12 @@ impl SectionDiagnostics<'_> {
         }
     }
 
-    /// A Go template.
+    /// Checks a Go template.
     pub(super) fn check_template(&mut self, path: &ConfigPath<'_>, text: &str) {
         self.check_template_calling(path, text, &[]);
     }
 
-    /// A Go template that calls further functions.
+    /// Checks a Go template that calls further functions.
     pub(super) fn check_template_calling(
         &mut self,
         path: &ConfigPath<'_>,
@@ -68,7 +68,7 @@ impl SectionDiagnostics<'_> {
         self.take_template(path, GoTemplate::parse_with_functions(text, also));
     }
 
-    /// A Go template over every kind of job.
+    /// Checks a Go template over a job of each type.
     pub(super) fn check_job_template(
         &mut self,
         path: &ConfigPath<'_>,
@@ -77,7 +77,7 @@ impl SectionDiagnostics<'_> {
         self.take_template(path, GoTemplate::parse_for_jobs(text))
     }
 
-    /// A Go template that Prow also tries on a job of which nothing is known.
+    /// Checks a Go template that Prow also tries on a job without any values.
     pub(super) fn check_empty_job_template(&mut self, path: &ConfigPath<'_>, text: &str) {
         let mut empty = ProwJob::new("", ProwJobSpec::default());
         empty.status = Some(ProwJobStatus::default());
@@ -99,7 +99,7 @@ impl SectionDiagnostics<'_> {
             .ok()
     }
 
-    /// A repository or organisation may be in one entry only; `repos` are each entry's.
+    /// A repository or organisation may be in one entry only; `repos` has each entry's list.
     pub(super) fn check_listed_once<'r>(
         &mut self,
         section: &str,
@@ -124,7 +124,7 @@ impl SectionDiagnostics<'_> {
     }
 }
 
-/// `did you mean …?`, where one of `known` is near.
+/// `did you mean …?`, if one of `known` is similar.
 pub(super) fn did_you_mean<'a>(
     name: &str,
     known: impl IntoIterator<Item = &'a str>,

@@ -1,5 +1,5 @@
-//! `config.yaml` and `plugins.yaml` have further parts: how those are put together, and where what
-//! they say stands. Paths are those of the whole, the place is that of the file that brought it.
+//! Merges the supplemental files of `config.yaml` and `plugins.yaml`, and records where each value
+//! comes from. Paths are those of the merged configuration; a source is a file and a path in it.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -11,17 +11,17 @@ use serde_json::{Map, Value};
 
 use super::{ConfigPath, PathSegment, diagnostics::Diagnostics};
 
-/// The files that made one whole.
+/// The sources of a merged configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SourceMap {
-    /// The file that the command line names: all that is not in `moved`.
+    /// The file that the command line names: the source of all that is not in `moved`.
     pub(super) main: Arc<str>,
-    /// What came from a further file: where it is in the whole, the file, and where it is there.
+    /// Values from supplemental files: path in the merged configuration, file, path in the file.
     pub(super) moved: Vec<(Vec<PathSegment>, Arc<str>, Vec<PathSegment>)>,
 }
 
 impl SourceMap {
-    /// The file of a path in the whole, and the path there.
+    /// The file that a path comes from, and the path in that file.
     pub(super) fn locate_path(&self, path: &ConfigPath<'_>) -> (Arc<str>, Vec<PathSegment>) {
         let path = path.to_segments();
         let found = self
@@ -39,19 +39,19 @@ impl SourceMap {
     }
 }
 
-/// What a further part may not say again.
+/// The rule for a value that a supplemental file may not set again.
 pub(super) const SUPPLEMENTAL_DUPLICATE: &str = "supplemental-twice";
 
-/// Puts the content of a further part beside what is there.
+/// Merges a supplemental file into the files before it.
 pub(super) struct SupplementalMerge<'a> {
     pub(super) places: &'a mut SourceMap,
-    /// The further part.
+    /// The supplemental file.
     pub(super) file: Arc<str>,
     pub(super) findings: &'a mut Diagnostics,
 }
 
 impl SupplementalMerge<'_> {
-    /// Entries of a list; none is in the way of another.
+    /// Appends entries to a list; entries cannot conflict.
     pub(super) fn append_list<T>(&mut self, into: &mut Vec<T>, from: Vec<T>, section: &[&str]) {
         let section: Vec<_> = section
             .iter()
@@ -67,7 +67,7 @@ impl SupplementalMerge<'_> {
         }
     }
 
-    /// Entries of a mapping: each key is in one file.
+    /// Merges entries of a mapping; a key may be in one file only.
     pub(super) fn merge_entries<T>(
         &mut self,
         into: &mut BTreeMap<String, T>,
@@ -86,7 +86,7 @@ impl SupplementalMerge<'_> {
         }
     }
 
-    /// A value that one file may have.
+    /// Merges a value that one file only may have.
     pub(super) fn merge_value<T>(
         &mut self,
         into: &mut Option<T>,
@@ -122,14 +122,14 @@ impl SupplementalMerge<'_> {
             .add_diagnostic(rule, &self.file, &ConfigPath::Below(path), message);
     }
 
-    /// What stands at `path` in the part stands there in the whole.
+    /// Records that the value at `path` comes from the same path of the supplemental file.
     pub(super) fn record_source(&mut self, path: Vec<PathSegment>) {
         let file = Arc::clone(&self.file);
         self.places.moved.push((path.clone(), file, path));
     }
 }
 
-/// The keys whose values differ between two of a kind.
+/// The keys whose values differ between two objects of one type.
 pub(super) fn differing_keys<T: Serialize>(one: &T, other: &T) -> Vec<String> {
     let keys = |it| match serde_json::to_value(it) {
         Ok(Value::Object(keys)) => keys,
@@ -142,7 +142,7 @@ pub(super) fn differing_keys<T: Serialize>(one: &T, other: &T) -> Vec<String> {
     differing.map(|(key, _)| key).collect()
 }
 
-/// The keys that lead to an entry.
+/// The path of the entry `key` below `at`.
 pub(super) fn key_path(at: &[&str], key: &str) -> Vec<PathSegment> {
     let keys = at.iter().copied().chain([key]);
     keys.map(|key| PathSegment::Key(key.to_owned())).collect()

@@ -1,4 +1,4 @@
-//! Prow's rules for jobs. Each broken rule is one finding with a name and a message of its own.
+//! Prow's rules for jobs. Each broken rule is one diagnostic with a rule name and a message.
 
 mod agent;
 mod base;
@@ -19,7 +19,7 @@ pub(super) use duplicates::{validate_unique_postsubmits, validate_unique_presubm
 pub(super) use job_types::{validate_periodic, validate_postsubmit, validate_presubmit};
 pub(super) use names::is_qualified_name;
 
-/// The rules between the jobs of an installation.
+/// Checks the rules between the jobs of an installation.
 pub(super) fn validate_job_config(jobs: &JobConfig, findings: &mut Diagnostics) {
     for list in jobs.presubmits.values() {
         validate_unique_presubmits(list, findings);
@@ -30,7 +30,7 @@ pub(super) fn validate_job_config(jobs: &JobConfig, findings: &mut Diagnostics) 
     duplicates::validate_unique_periodics(&jobs.periodics, findings);
 }
 
-/// A mistake at a field of a job, named by the keys that lead to it.
+/// Adds a diagnostic at the field of a job to which `keys` lead.
 fn add_at_field(
     findings: &mut Diagnostics,
     rule: &'static str,
@@ -43,7 +43,7 @@ fn add_at_field(
     findings.add_diagnostic(rule, &job.origin.file, &ConfigPath::Below(&path), message);
 }
 
-/// The way out when a name is misspelt.
+/// A hint for a misspelt name.
 fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest_name(name, known).map(|name| format!("did you mean {name:?}?"))
 }

@@ -1,8 +1,8 @@
-//! YAML as Prow accepts it: YAML 1.1 words as Go understands them, merge keys, keys in any case,
-//! numbers where a text is wanted as far as Go takes them, the first document only.
+//! Parses YAML as Prow does: YAML 1.1 words as Go understands them, merge keys, keys in any case,
+//! numbers where a string is expected as far as Go accepts them, the first document only.
 //!
-//! text → [`parse_tree::YamlTree`] → [`fit`] with the type's shape → the type. Not here: what the values
-//! mean, and what a field that nobody knows is worth.
+//! text → [`YamlTree`] → [`coerce`] with the type's schema → the type. Not here: what the values
+//! mean, and whether an unknown field is an error.
 
 mod coerce;
 mod go_types;
@@ -21,7 +21,7 @@ use super::{
     ConfigErrors, Diagnostic, PathSegment, diagnostic::format_path, schema::DocumentSchema,
 };
 
-/// What a document may cost to read.
+/// How much a document may cost to parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DocumentTrust {
     /// A file of the installation's operator.
@@ -31,7 +31,7 @@ pub(super) enum DocumentTrust {
 }
 
 impl DocumentTrust {
-    /// The most keys and values, with those that aliases repeat.
+    /// Maximum number of keys and values, counting those that aliases repeat.
     fn max_values(self) -> usize {
         match self {
             Self::Operator => 1_000_000,
@@ -40,16 +40,16 @@ impl DocumentTrust {
     }
 }
 
-/// A typed document.
+/// A document as a value of a type.
 #[derive(Debug, Default)]
 pub(super) struct YamlDocument<T> {
     pub(super) value: T,
-    /// Fields that the type does not know, and keys that are there twice.
+    /// Unknown fields and duplicate keys.
     pub(super) remarks: Vec<Diagnostic>,
 }
 
-/// Reads an operator's file; an empty one is the default. Fields that the type does not know are
-/// passed over, and of a key that is there twice the last one counts.
+/// Parses an operator's file; an empty one is the default. Unknown fields are ignored, and the
+/// last of duplicate keys counts.
 pub fn parse_yaml<T>(file: &str, text: &str) -> Result<T, ConfigErrors>
 where
     T: DeserializeOwned + Default + JsonSchema + 'static,
@@ -64,7 +64,7 @@ where
     .value)
 }
 
-/// The nodes of a text.
+/// Parses a text into nodes.
 pub(super) fn parse_tree<'a>(
     file: &str,
     text: &'a str,
@@ -87,7 +87,7 @@ pub(super) fn parse_tree<'a>(
     })
 }
 
-/// The nodes as a type.
+/// Converts nodes to a type.
 pub(super) fn deserialize_tree<T>(
     file: &str,
     tree: Option<&YamlTree<'_>>,
@@ -102,7 +102,7 @@ where
         Value::Null => T::default(),
         value => match T::deserialize(value) {
             Ok(value) => value,
-            // Keeping track of the place costs, so it is done for what turns out to be wrong.
+            // Tracking the path takes time, so it is done only after an error.
             Err(_) => deserialize_value(
                 file,
                 tree,
@@ -113,7 +113,7 @@ where
     Ok(YamlDocument { value, remarks })
 }
 
-/// The nodes as JSON that has the type's shape.
+/// Converts nodes to JSON that has the type's schema.
 pub(super) fn coerce_tree<T: JsonSchema + 'static>(
     file: &str,
     tree: Option<&YamlTree<'_>>,
@@ -134,7 +134,7 @@ pub(super) fn coerce_tree<T: JsonSchema + 'static>(
     })
 }
 
-/// The type that JSON of its shape says; `null` is the default.
+/// Converts JSON that has the type's schema to the type; `null` is the default.
 pub(super) fn deserialize_value<T>(
     file: &str,
     tree: Option<&YamlTree<'_>>,
@@ -150,7 +150,7 @@ where
         .map_err(|error| describe_refusal(file, tree, &error).into())
 }
 
-/// A value of the right kind that the type does not take.
+/// The diagnostic for a value of the right kind that the type does not accept.
 fn describe_refusal(
     file: &str,
     tree: Option<&YamlTree<'_>>,

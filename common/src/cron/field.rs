@@ -50,7 +50,7 @@ impl CronFieldKind {
     }
 }
 
-/// The values of a field, bit n for the value n, and whether it says `*` without a step.
+/// Parses a field: its values, bit n for the value n, and whether it has `*` without a step.
 pub(super) fn parse_field(text: &str, kind: CronFieldKind) -> Result<(u64, bool), String> {
     let (mut values, mut star) = (0, false);
     for part in text.split(',').filter(|part| !part.is_empty()) {
@@ -62,7 +62,7 @@ pub(super) fn parse_field(text: &str, kind: CronFieldKind) -> Result<(u64, bool)
     Ok((values, star))
 }
 
-/// `5`, `1-5`, `*` or `?`, each with a step or without; `5/10` goes on to the largest value.
+/// Parses `5`, `1-5`, `*` or `?`, with or without a step; `5/10` goes on to the largest value.
 fn parse_range(text: &str, kind: CronFieldKind) -> Result<(u64, bool), String> {
     let (smallest, largest) = kind.value_bounds();
     let (span, step) = match text.split_once('/') {

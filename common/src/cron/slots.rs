@@ -1,7 +1,7 @@
-//! When a calendar comes round: the next slot after a moment, and the last one up to it.
+//! When a calendar is due: the next slot after a time, and the last slot up to it.
 //!
-//! A slot is a time on the wall clock of a zone, and each happens once: one that a change of the
-//! clock leaves out happens at the change, one that comes twice happens the first time.
+//! A slot is a time on the wall clock of a zone, and each happens once. A slot that a clock change
+//! skips happens at the change; a slot that occurs twice happens the first time.
 
 use jiff::{
     SignedDuration, Timestamp, ToSpan as _,
@@ -11,14 +11,14 @@ use jiff::{
 
 use super::CronCalendar;
 
-/// Further away than any slot of a calendar that has one: the 29th of February is missing for
-/// eight years around 2100.
+/// No next slot is further away: the longest gap is around 2100, eight years without a 29th of
+/// February.
 const MAX_SEARCH_YEARS: i16 = 9;
 
 impl CronCalendar {
-    /// The first slot after `after`; none for a calendar like the 31st of February.
+    /// The first slot after `after`; `None` for a calendar like the 31st of February.
     ///
-    /// Without a zone of its own the calendar is read in `zone`.
+    /// A calendar without a zone of its own uses `zone`.
     pub fn next_slot(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let zone = self.zone.as_ref().unwrap_or(zone);
         let mut slot = zone.to_datetime(after);
@@ -32,7 +32,7 @@ impl CronCalendar {
         }
     }
 
-    /// The last slot up to and with `until`.
+    /// The last slot up to and including `until`.
     pub fn last_slot(&self, until: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let zone = self.zone.as_ref().unwrap_or(zone);
         let mut slot = latest_wall_clock(until, zone)
@@ -48,7 +48,7 @@ impl CronCalendar {
         }
     }
 
-    /// The first fitting time on the clock after `from`, before the end of the year `end`.
+    /// The first matching wall-clock time after `from`, before the end of the year `end`.
     fn civil_after(&self, from: DateTime, end: i16) -> Option<DateTime> {
         let from = from.checked_add(1.second()).ok()?;
         if self.matches_date(from.date())
@@ -72,7 +72,7 @@ impl CronCalendar {
         }
     }
 
-    /// The last fitting time on the clock before `from`, after the start of the year `end`.
+    /// The last matching wall-clock time before `from`, after the start of the year `end`.
     fn civil_before(&self, from: DateTime, end: i16) -> Option<DateTime> {
         let from = from.checked_sub(1.second()).ok()?;
         if self.matches_date(from.date())
@@ -166,8 +166,7 @@ fn largest_until(set: u64, until: i8) -> Option<i8> {
     (0..=until).rev().find(|value| set_contains(set, *value))
 }
 
-/// When the clock of the zone shows this time, the first time it does; when it skips it, the
-/// moment it does so.
+/// When the clock of the zone first shows this time; if the clock skips it, when it does so.
 fn slot_to_timestamp(slot: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(slot);
     match ambiguous.offset() {
@@ -181,8 +180,8 @@ fn slot_to_timestamp(slot: DateTime, zone: &TimeZone) -> Option<Timestamp> {
     }
 }
 
-/// The latest time that the clock of the zone has shown up to `at`. After it was set back, that
-/// is more than it shows.
+/// The latest time that the clock of the zone has shown up to `at`. After the clock was set back,
+/// that is later than what it shows.
 fn latest_wall_clock(at: Timestamp, zone: &TimeZone) -> DateTime {
     let shown = zone.to_datetime(at);
     let second = SignedDuration::from_secs(1);
@@ -316,7 +315,7 @@ mod tests {
         assert_eq!(never.last_slot(now, &TimeZone::UTC), None);
     }
 
-    /// All slots after `from` up to `until`, by next and, the other way round, by last.
+    /// All slots after `from` up to `until`, by `next_slot` and, in reverse, by `last_slot`.
     fn slots(text: &str, from: &str, until: &str) -> Vec<String> {
         let (calendar, utc) = (calendar(text), TimeZone::UTC);
         let (from, until) = (at(from), at(until));

@@ -1,4 +1,4 @@
-//! The lines of a log that tell why it failed.
+//! Finds the lines of a log that say why a run failed.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,28 +7,28 @@ use super::{
     MAX_NAME, plain_text, problem_matchers, source_location::SourceLocation, utility_messages,
 };
 
-/// Bytes of the end of a log that are looked at.
+/// How many bytes at the end of a log are scanned.
 pub const MAX_TAIL_BYTES: usize = 8 << 20;
 
-/// Finds with their neighbours: three lines each.
+/// Maximum number of error lines; each has two neighbours.
 const MAX_FINDS: usize = 20;
-/// What is shown where there is no find.
+/// How many lines are shown if there is no error line.
 const LAST_LINES: usize = 20;
-/// Different finds that are weighed.
+/// Maximum number of different error lines that are scored.
 const MAX_CANDIDATES: usize = 5000;
-/// Names of tests that are counted.
+/// Maximum number of tests that are counted.
 const MAX_NAMES: usize = 1000;
 
-/// The end of a log on its way, whatever the log's length.
+/// The end of a log that is read in chunks, whatever the log's length.
 #[derive(Debug, Default)]
 pub struct LogTail {
     bytes: Vec<u8>,
-    /// Lines before `bytes`; `None` if the log was not read from its beginning.
+    /// Number of lines before `bytes`; `None` if the log was not read from its beginning.
     before: Option<u64>,
 }
 
 impl LogTail {
-    /// Of a log that is read from its beginning.
+    /// For a log that is read from its beginning.
     #[must_use]
     pub fn from_start() -> Self {
         Self {
@@ -37,7 +37,7 @@ impl LogTail {
         }
     }
 
-    /// Of a log of which only the end is read; what comes first is a part of a line.
+    /// For a log of which only the end is read; the first line may be incomplete.
     #[must_use]
     pub fn from_end() -> Self {
         Self::default()
@@ -57,12 +57,12 @@ impl LogTail {
         }
     }
 
-    /// What the log tells. `roots` are the folders the repository is checked out to.
+    /// Scans the log for errors. `roots` are the folders the repository is checked out to.
     #[must_use]
     pub fn scan_errors(&self, roots: &[String]) -> LogFindings {
         let lines = LogLines::new(&self.bytes);
         let mut found = LogScanner::default();
-        // From the end, so that of a repeated line the last one counts.
+        // From the end, so that of repeated lines the last one counts.
         for index in (0..lines.count()).rev() {
             found.scan_line(index, &lines, roots);
         }
@@ -70,21 +70,21 @@ impl LogTail {
     }
 }
 
-/// What a log tells.
+/// What a log says about a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFindings {
-    /// Of the best find; 0 if there is none and the lines are the log's last.
+    /// Of the best error line; 0 if there is none and the lines are the log's last.
     pub(super) score: u64,
-    /// The best find.
+    /// The text of the best error line.
     pub(super) best: String,
     pub(super) lines: Vec<DigestLine>,
-    /// Tests that the log says failed, in its order, without repetitions.
+    /// Tests that failed according to the log, in its order, without duplicates.
     pub(super) tests: Vec<String>,
     /// Errors before warnings.
     pub(super) annotations: Vec<DigestAnnotation>,
 }
 
-/// Where lines begin, so that neighbours are at hand.
+/// The ends of lines, for access to their neighbours.
 struct LogLines<'a> {
     bytes: &'a [u8],
     ends: Vec<usize>,
@@ -104,7 +104,7 @@ impl<'a> LogLines<'a> {
         self.ends.len()
     }
 
-    /// Empty beyond the end.
+    /// Empty beyond the last line.
     fn line_text(&self, index: usize, max: usize) -> String {
         let Some(end) = self.ends.get(index) else {
             return String::new();
@@ -116,7 +116,7 @@ impl<'a> LogLines<'a> {
     }
 }
 
-/// A line as people read it: of a program of Prow's what it says, of others what it shows.
+/// A line as people read it: the message of a pod utility, otherwise the plain line.
 fn display_line(raw: &[u8], max: usize) -> String {
     match utility_messages::parse_utility_message(raw) {
         Some(said) => plain_text::plain_line(said.as_bytes(), max),
@@ -124,11 +124,11 @@ fn display_line(raw: &[u8], max: usize) -> String {
     }
 }
 
-/// Blank lines that are passed over to find what follows a line.
+/// Maximum number of blank lines between a line and its next neighbour.
 const MAX_BLANK: usize = 3;
 
 impl LogLines<'_> {
-    /// A line with the one before it and the next that says something.
+    /// A line with the one before it and the next that is not blank.
     fn context_window(&self, index: usize) -> impl Iterator<Item = usize> {
         let says_something = |index: &usize| !self.line_text(*index, MAX_LINE).is_empty();
         let before = index.checked_sub(1).filter(says_something);
@@ -167,7 +167,7 @@ impl LogScanner {
         let place = match (group("path"), group("line"), group("command")) {
             (Some(path), Some(line), _) => SourceLocation::new(path, line, roots),
             (.., Some(command)) => parse_command_location(command, roots),
-            // Rust's compiler tells the place on the next line.
+            // Rust's compiler prints the location on the next line.
             _ => next()
                 .trim_start()
                 .strip_prefix("--> ")
@@ -182,7 +182,7 @@ impl LogScanner {
             && self.finds.len() < MAX_CANDIDATES
             && self.shapes.insert(plain_text::normalize_line(&text))
         {
-            // At the end of the log a line counts twice what it counts at its beginning.
+            // At the end of the log a line scores twice as much as at its beginning.
             let closeness = lines.count() + index + 1;
             let score = u64::from(class.weight) * 1000 * closeness as u64;
             self.finds.push(ScoredLine {
@@ -253,7 +253,7 @@ impl LogScanner {
     }
 }
 
-/// What a line says, of a workflow command its message.
+/// The text of a line; of a workflow command, its message.
 fn strip_workflow_command(line: &str) -> String {
     let message = line
         .strip_prefix("::")
@@ -263,7 +263,7 @@ fn strip_workflow_command(line: &str) -> String {
         .to_owned()
 }
 
-/// The parameters of a workflow command: ` file=a.go,line=3,col=5`.
+/// Parses the parameters of a workflow command: ` file=a.go,line=3,col=5`.
 fn parse_command_location(parameters: &str, roots: &[String]) -> Option<SourceLocation> {
     let parameter = |name: &str| {
         let mut all = parameters
@@ -276,7 +276,7 @@ fn parse_command_location(parameters: &str, roots: &[String]) -> Option<SourceLo
     SourceLocation::new(parameter("file")?, parameter("line").unwrap_or("1"), roots)
 }
 
-/// `src/lib.rs:3:5`.
+/// Parses `src/lib.rs:3:5`.
 fn parse_arrow_location(place: &str, roots: &[String]) -> Option<SourceLocation> {
     let mut parts = place.trim().split(':');
     SourceLocation::new(parts.next()?, parts.next()?, roots)

@@ -1,4 +1,4 @@
-//! From what a run left to its digest.
+//! Composes the digest of a run from its results.
 
 use crate::prowjob::ProwJobState;
 
@@ -7,30 +7,30 @@ use super::{
     NO_FAILED_TEST_NAMED, QuotingPolicy, build_log::LogFindings, junit::JunitReport,
 };
 
-/// What is known of a run that failed.
+/// What is known about a failed run.
 #[derive(Clone, Debug)]
 pub struct DigestSources<'a> {
     pub state: ProwJobState,
-    /// Of the `ProwJob`: plank says there what happened to the pod.
+    /// The description of the `ProwJob`: plank writes there what happened to the pod.
     pub description: &'a str,
-    /// Of a run that ended before its test began.
+    /// Set if the run ended before its test began.
     pub setup: Option<&'a SetupFailure>,
-    /// What of tests and logs may go in.
+    /// How much of tests and logs may be quoted.
     pub quoting: QuotingPolicy,
     pub tests: &'a JunitReport,
     /// By container.
     pub logs: &'a [(String, LogFindings)],
 }
 
-/// Why a run ended before its test began. Nothing of the job is in it: there was no job yet.
+/// Why a run ended before its test began. It contains nothing of the job, which had not started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetupFailure {
     pub summary: String,
-    /// What was run and what it said.
+    /// The commands and their output.
     pub lines: Vec<String>,
 }
 
-/// Words of a description that name a fault of the pod, whatever the state.
+/// Words in a description that name a fault of the pod, whatever the state.
 const POD_FAULTS: [&str; 12] = [
     "oomkilled",
     "oom killed",
@@ -46,7 +46,7 @@ const POD_FAULTS: [&str; 12] = [
     "could not start",
 ];
 
-/// The digest of a run. Says why where nothing can be said.
+/// Composes the digest of a run. If it can say nothing, it says why.
 #[must_use]
 pub fn compose_digest(sources: &DigestSources<'_>) -> FailureDigest {
     if let Some(setup) = sources.setup {
@@ -107,7 +107,7 @@ pub fn compose_digest(sources: &DigestSources<'_>) -> FailureDigest {
     digest.truncate_fields()
 }
 
-/// Where neither tests nor log tell: the exit code, if plank could name it.
+/// The summary if tests and log say nothing: the exit code, if plank could name it.
 fn fallback_summary(description: &str, note: Option<DigestNote>) -> String {
     let plain = match note {
         Some(DigestNote::Uncensored) | None => NO_FAILED_TEST_NAMED,
@@ -117,7 +117,7 @@ fn fallback_summary(description: &str, note: Option<DigestNote>) -> String {
     code.unwrap_or(plain).to_owned()
 }
 
-/// Git's lines have no numbers: the log of the clone is not the job's.
+/// Git's lines have no numbers, because the log of the clone is not the job's.
 fn setup_digest(setup: &SetupFailure) -> FailureDigest {
     let tells = |text: &str| {
         ["CONFLICT (", "fatal: ", "error: "]
@@ -138,7 +138,7 @@ fn setup_digest(setup: &SetupFailure) -> FailureDigest {
     digest.truncate_fields()
 }
 
-/// Failed tests and their number: of the `JUnit` files, else those the log names.
+/// Failed tests and their number: of the `JUnit` files, else those that the log names.
 fn collect_failed_tests(
     sources: &DigestSources<'_>,
     log: Option<&LogFindings>,
@@ -162,8 +162,8 @@ fn collect_failed_tests(
     (tests.collect(), failed)
 }
 
-/// An `error` is never the doing of what ran; a `Job failed` that says more than that was found
-/// out by looking at the pod.
+/// The description if it names a fault of the pod. What ran never causes the state `error`; a
+/// `Job failed` with details comes from the pod's status.
 fn pod_fault<'a>(sources: &DigestSources<'a>) -> Option<&'a str> {
     let description = sources.description;
     let lower = description.to_lowercase();

@@ -1,8 +1,8 @@
 //! `JUnit` files: how many tests ran, and which failed.
 //!
-//! Read event by event. What XML lets a stranger do is not done: no entity but the five
-//! predefined ones is replaced, nesting and sizes are bounded, and what comes before a mistake
-//! counts.
+//! Files are parsed event by event. Dangerous features of XML are not supported: only the five
+//! predefined entities are replaced, and nesting and sizes are bounded. What precedes a syntax
+//! error counts.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -18,38 +18,38 @@ use super::{
     source_location::SourceLocation, stack_frame,
 };
 
-/// Largest file that is read, in bytes.
+/// Maximum size of a file that is read, in bytes.
 pub const MAX_FILE: usize = 8 << 20;
-/// Files that are read.
+/// Maximum number of files that are read.
 pub const MAX_FILES: usize = 100;
 
 const MAX_DEPTH: usize = 64;
-/// Failures that are remembered.
+/// Maximum number of failures that are kept.
 const MAX_FAILURES: usize = 1000;
-/// Tests that are known again, in eight bytes each; files may hold fifty times as many.
+/// How many tests are recognised again, in eight bytes each; files may hold 50 times as many.
 const MAX_KNOWN: usize = 1_000_000;
-/// Bytes kept of one failure's text.
+/// Maximum number of bytes that are kept of one failure's text.
 const MAX_TEXT: usize = 16 << 10;
 
-/// Whether a key below `artifacts/` is looked at: `junit*.xml` in any folder.
+/// Whether a key below `artifacts/` is a report: `junit*.xml` in any folder.
 #[must_use]
 pub fn is_junit_report(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or_default();
     name.starts_with("junit") && name.ends_with(".xml")
 }
 
-/// What all files of a run say together.
+/// The results of all files of a run.
 #[derive(Clone, Debug, Default)]
 pub struct JunitReport {
     pub(super) total: u64,
     /// Hashes of the tests that were counted.
     known: HashSet<u64>,
     hasher: RandomState,
-    /// In the files' order; none where a later try passed.
+    /// In the files' order; `None` if a later try passed.
     failures: Vec<Option<JunitFailure>>,
-    /// Where the failure of a class and name is.
+    /// The index of the failure of a class and name.
     places: HashMap<(String, String), usize>,
-    /// Failures beyond those that are remembered.
+    /// Number of failures beyond those that are kept.
     forgotten: u64,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct JunitFailure {
 }
 
 impl JunitReport {
-    /// Adds one file, up to its first mistake.
+    /// Adds one file, up to its first syntax error.
     pub fn add_file(&mut self, file: &[u8], roots: &[String]) {
         let file = String::from_utf8_lossy(&file[..file.len().min(MAX_FILE)]);
         let mut reader = Reader::from_str(&file);
@@ -68,7 +68,7 @@ impl JunitReport {
         reader.config_mut().allow_dangling_amp = true;
         let mut depth = 0_usize;
         let mut case: Option<JunitTestCase> = None;
-        // A mistake ends the file; so does nesting that no test runner makes.
+        // A syntax error ends the file, and so does nesting that no test runner produces.
         while let Ok(event) = reader.read_event() {
             match event {
                 Event::Eof => break,
@@ -146,7 +146,7 @@ impl JunitReport {
         }
     }
 
-    /// A test that is tried again is one test. One without any name is another each time.
+    /// A test that is tried again counts once. Tests without any name all count.
     fn is_new_case(&mut self, id: &(String, String)) -> bool {
         if id.0.is_empty() && id.1.is_empty() {
             return true;
@@ -174,7 +174,7 @@ fn append_text(case: &mut Option<JunitTestCase>, part: &str) {
     }
 }
 
-/// A test that is being read.
+/// A test case that is being parsed.
 #[derive(Debug, Default)]
 struct JunitTestCase {
     class: String,
@@ -199,7 +199,7 @@ impl JunitTestCase {
         }
     }
 
-    /// The first failure of a test is the one that is told.
+    /// Only the first failure of a test is reported.
     fn mark_failed(&mut self, start: &BytesStart<'_>) {
         self.in_failure = !self.failed;
         if !self.failed {
@@ -247,7 +247,7 @@ impl JunitTestCase {
         JunitFailure { test, annotation }
     }
 
-    /// The message, unless it only says that there was a failure.
+    /// The first line that says more than that there was a failure.
     fn failure_message(&self) -> String {
         let says_nothing = |line: &str| {
             let line = line.trim();
@@ -270,7 +270,7 @@ fn first_line(text: &str) -> &str {
         .trim()
 }
 
-/// At most [`MAX_TEXT`] bytes; empty if it is not there or makes no sense.
+/// At most [`MAX_TEXT`] bytes; empty if the attribute is missing or malformed.
 fn read_attribute(start: &BytesStart<'_>, name: &str) -> String {
     let Ok(Some(attribute)) = start.try_get_attribute(name) else {
         return String::new();

@@ -1,17 +1,17 @@
-//! A stranger's bytes as one plain, bounded line.
+//! Makes one plain, bounded line of a stranger's bytes.
 
 use crate::untrusted_text::is_hidden;
 
-/// Bytes of a raw line that are looked at.
+/// How many bytes of a raw line are read.
 const MAX_RAW: usize = 4096;
 
 /// What a terminal would show of a line: no colours, no other control characters, the text after
-/// the last carriage return, at most `max` bytes with `…` at the end of what was cut.
+/// the last carriage return, at most `max` bytes, with `…` at the end if it was cut.
 ///
-/// Characters that reorder or hide text are left out: what a reader sees is what is there.
+/// Characters that reorder or hide text are removed, so that readers see what the text contains.
 pub(super) fn plain_line(raw: &[u8], max: usize) -> String {
     let raw = raw.trim_ascii_end();
-    // Before anything is cut: of a progress bar the last state counts, however long it went on.
+    // Before the line is cut: of a progress bar the last state counts, however long the line is.
     let shown = raw
         .rsplit(|byte| *byte == b'\r')
         .find(|part| !part.is_empty());
@@ -36,11 +36,11 @@ pub(super) fn plain_line(raw: &[u8], max: usize) -> String {
     truncate_bytes(&text, max)
 }
 
-/// What follows an escape character.
+/// Skips what follows an escape character.
 fn skip_escape(characters: &mut std::str::Chars<'_>) {
     match characters.next() {
         Some('[') => skip_sequence(characters),
-        // A string such as a link or a title, up to BEL or `ESC \`.
+        // A string such as a link or a title ends with BEL or `ESC \`.
         Some(']' | 'P' | 'X' | '^' | '_') => {
             while let Some(character) = characters.next() {
                 if character == '\u{7}' {
@@ -60,7 +60,7 @@ fn skip_sequence(characters: &mut std::str::Chars<'_>) {
     characters.find(|character| ('\u{40}'..='\u{7e}').contains(character));
 }
 
-/// At most `max` bytes.
+/// Truncates to at most `max` bytes.
 pub(super) fn truncate_bytes(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
@@ -69,7 +69,7 @@ pub(super) fn truncate_bytes(text: &str, max: usize) -> String {
     format!("{}…", text[..end].trim_end())
 }
 
-/// At most `max` characters.
+/// Truncates to at most `max` characters.
 pub(super) fn truncate_chars(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();
@@ -78,7 +78,7 @@ pub(super) fn truncate_chars(text: &str, max: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// What is the same in lines that say the same: without numbers, hashes, addresses and times.
+/// What similar lines have in common: the text without numbers, hashes, addresses and times.
 pub(super) fn normalize_line(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
     for word in text.split_inclusive(|character: char| !character.is_ascii_alphanumeric()) {

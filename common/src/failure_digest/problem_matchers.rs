@@ -1,7 +1,7 @@
-//! What error lines look like, and how much each kind tells.
+//! What error lines look like, and how much each kind of them explains.
 //!
 //! Weights are relative: 100 is the cause in plain words, 30 only says that something went wrong
-//! before. The first class that a line is of counts, so special cases stand before general ones.
+//! before. The first matcher that matches a line counts, so special ones precede general ones.
 
 use std::sync::LazyLock;
 
@@ -9,10 +9,10 @@ use regex::{Captures, Regex, RegexSet};
 
 use super::AnnotationLevel;
 
-/// A kind of line. Groups by name: `test` is a test that failed; `path`, `line` and `message`
-/// make an annotation.
+/// A kind of line. Named groups: `test` is a failed test; `path`, `line` and `message` make an
+/// annotation.
 pub(super) struct ProblemMatcher {
-    /// 0: no find.
+    /// 0: not an error line.
     pub(super) weight: u32,
     pub(super) level: AnnotationLevel,
     pattern: Regex,
@@ -26,7 +26,7 @@ impl ProblemMatcher {
 
 use AnnotationLevel::{Failure as F, Notice as N, Warning as W};
 
-/// Weight, level, pattern. Word boundaries are ASCII's: others are slow to find.
+/// Weight, level, pattern. Word boundaries are ASCII's: Unicode's are slow to find.
 const TABLE: &[(u32, AnnotationLevel, &str)] = &[
     // Commands of GitHub's workflows; their file and line are in the parameters.
     (100, F, r"^::error(?P<command> [^:]*)?::(?P<message>.*)"),
@@ -172,10 +172,10 @@ const TABLE: &[(u32, AnnotationLevel, &str)] = &[
         F,
         r"(?i)(?-u:\b)exit(?:ed)?(?: with)?(?: a)?(?: non-zero)? (?:status|code):? [1-9]",
     ),
-    // What scripts and small runners print of a test
+    // Test results of scripts and small runners
     (80, F, r"^\s*FAIL(?:ED|URE)?:?\s+\S"),
     (20, F, r"^\s*FAIL"),
-    // What calls itself an error
+    // Lines that call themselves an error
     (0, F, r"(?i)(?-u:\b)(?:0|no) (?:errors?|failures)(?-u:\b)"),
     (45, F, r"(?i)^\W{0,4}(?:error|fatal)(?-u:\b)"),
     (
@@ -198,7 +198,7 @@ static MATCHERS: LazyLock<Vec<ProblemMatcher>> = LazyLock::new(|| {
     TABLE.iter().map(class).collect()
 });
 
-/// The first class that a line is of.
+/// The first matcher that matches a line.
 pub(super) fn match_line(text: &str) -> Option<&'static ProblemMatcher> {
     MATCHER_SET
         .matches(text)

@@ -1,34 +1,34 @@
-//! Whether words of a run's log and artifacts may be told where more people read than those who
-//! may open its files: in comments, check runs, Slack, descriptions.
+//! Whether text of a run's log and artifacts may be quoted where more people can read it than may
+//! open the run's files: in comments, check runs, Slack, descriptions.
 //!
-//! | the run | words | why |
+//! | the run | quoted | why |
 //! |---|---|---|
-//! | `finished.json` of its own pod says `censored: true`, and of no Secret `censor-in-clear` | yes | no Secret is left in its files |
+//! | `finished.json` of its pod: `censored: true`, no `censor-in-clear` | yes | it is censored |
 //! | its spec gives no Secret to a container of its own | yes | there was none to print |
 //! | any other | no | what is printed may be a Secret |
 //!
-//! Names of failed tests may always be told, and so may what is said of a clone that failed: no
+//! Names of failed tests may always be quoted, and so may the output of a failed clone: no
 //! container of the job had run. Deck's pages show what is stored to those who may see it.
 
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{DigestNote, FailureDigest, FailureKind, NO_FAILED_TEST_NAMED};
 
-/// What may be quoted of a run, and why.
+/// How much of a run may be quoted, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuotingPolicy {
-    /// All words: the run's sidecar masked what it stored.
+    /// All text: the run's sidecar censored what it stored.
     Censored,
-    /// All words: the job was given no Secret.
+    /// All text: the job got no Secret.
     NoSecret,
-    /// Names of tests: the pod says nothing, or that it masked nothing.
+    /// Names of tests: the pod does not say that it censored everything.
     Unmarked,
     /// Names of tests: there is no `finished.json` that the pod wrote.
     Unfinished,
 }
 
 impl QuotingPolicy {
-    /// Decides by `finished.json`, empty if it cannot be had, and by whether the job's spec
+    /// Decides by `finished.json`, empty if it is not available, and by whether the job's spec
     /// gives a Secret to a container of its own (`gives_secret` of `prowjob::secrets`).
     #[must_use]
     pub fn from_finished(finished: &[u8], gives_secret: bool) -> Self {
@@ -47,13 +47,13 @@ impl QuotingPolicy {
     }
 }
 
-/// Whether a run's own pod wrote this `finished.json`, so that all it stores is there.
+/// Whether a run's own pod wrote this `finished.json`, so that everything it uploads is there.
 #[must_use]
 pub fn is_written_by_pod(finished: &[u8]) -> bool {
     FinishedExcerpt::parse_from_pod(finished).is_some()
 }
 
-/// What is looked at of `finished.json`.
+/// The fields of `finished.json` that are read.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct FinishedExcerpt {
@@ -64,10 +64,10 @@ struct FinishedExcerpt {
 #[serde(default)]
 struct CensoringMetadata {
     censored: bool,
-    /// Secrets that were too short to be hidden.
+    /// Secrets that were too short to be censored.
     #[serde(rename = "censor-in-clear")]
     in_clear: Vec<IgnoredAny>,
-    /// Set in what crier wrote in the pod's place.
+    /// Set if crier wrote the file instead of the pod.
     uploader: String,
 }
 
@@ -85,7 +85,7 @@ impl FinishedExcerpt {
 }
 
 impl FailureDigest {
-    /// The digest with as much of the run's words as may be told.
+    /// The digest without the text that may not be quoted.
     #[must_use]
     pub fn apply_quoting(mut self, quoting: QuotingPolicy) -> Self {
         if quoting.allows_words() || self.kind == FailureKind::Clone {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::failure_digest::{DigestAnnotation, DigestLine, FailedTest};
 
-    /// Each kind of `finished.json`, and what may be quoted of a run with and without a Secret.
+    /// Each kind of `finished.json`, and the policy for a run with and without a Secret.
     const ROWS: [(&str, QuotingPolicy, QuotingPolicy); 10] = {
         use QuotingPolicy::{Censored, NoSecret, Unfinished, Unmarked};
         [

@@ -1,4 +1,4 @@
-//! Paths as a log names them, and as a repository does.
+//! Converts paths in a log to paths in a repository.
 
 use super::MAX_PATH;
 
@@ -10,8 +10,8 @@ pub(super) struct SourceLocation {
 }
 
 impl SourceLocation {
-    /// `None` if the path cannot be of the repository. `roots` are the folders that the
-    /// repository is checked out to.
+    /// `None` if the path cannot be in the repository. `roots` are the folders that the repository
+    /// is checked out to.
     pub(super) fn new(path: &str, line: &str, roots: &[String]) -> Option<Self> {
         let line = line.parse().ok().filter(|line| *line > 0)?;
         let mut path = path.strip_prefix("file://").unwrap_or(path);
@@ -32,7 +32,7 @@ impl SourceLocation {
     }
 }
 
-/// Whether a text can name a file below the repository's root.
+/// Whether a text can be the path of a file below the repository's root.
 pub(super) fn is_relative_path(path: &str) -> bool {
     !path.is_empty()
         && path.len() <= MAX_PATH

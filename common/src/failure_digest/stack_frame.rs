@@ -37,14 +37,14 @@ static ANY_FRAME: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a literal pattern")
 });
 
-/// Lines of a failure's text that are looked at.
+/// How many lines of a failure's text are read.
 const MAX_LINES: usize = 500;
 
-/// Where it went wrong: as written, and as a place in the repository if it can be one.
+/// The frame as written, and its location in the repository if it can have one.
 pub(super) fn own_frame(text: &str, roots: &[String]) -> Option<(String, Option<SourceLocation>)> {
     let short = text.lines().filter(|line| line.len() < 2000);
     let lines: Vec<&str> = short.take(MAX_LINES).collect();
-    // Python writes the innermost frame last.
+    // Python prints the innermost frame last.
     let python = lines
         .iter()
         .rev()

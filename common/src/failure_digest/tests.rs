@@ -1,4 +1,4 @@
-//! Digests of what real tools write, and what holds for any bytes.
+//! Digests of real tools' output, and properties of digests of any bytes.
 
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ fn of(log: &str) -> FailureDigest {
     digest_of(log, &[], true, "Job failed.")
 }
 
-/// The finds' numbers, best first.
+/// The numbers of the error lines, best first.
 fn finds(digest: &FailureDigest) -> Vec<u64> {
     let mut finds: Vec<&DigestLine> = digest.lines.iter().filter(|line| line.error).collect();
     finds.sort_by_key(|line| line.rank);
@@ -64,7 +64,7 @@ fn annotations(digest: &FailureDigest) -> Vec<String> {
     told.collect()
 }
 
-/// Name, log, summary, finds, annotations.
+/// Name, log, summary, error lines, annotations.
 type Row<'a> = (&'a str, &'a str, &'a str, &'a [u64], &'a [&'a str]);
 
 #[test]
@@ -397,7 +397,7 @@ fn assert_within_bounds(digest: &FailureDigest) {
     assert!(short.iter().map(|line| line.text.len() + 1).sum::<usize>() <= 1024);
 }
 
-/// Bytes, and pieces that mean something here.
+/// Random bytes, and pieces that the scanner recognises.
 fn log() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..40),

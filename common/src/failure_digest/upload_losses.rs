@@ -1,32 +1,32 @@
-//! What a run could not store: its sidecar says so in the metadata of `finished.json`.
+//! What a run could not store, as its sidecar reports it in the metadata of `finished.json`.
 
 use serde_json::Value;
 
 use super::plain_text;
 
-/// Whether all that is stored went through the masker; `true` or `false`.
+/// Whether all stored files were censored; `true` or `false`.
 pub const CENSORED: &str = "censored";
-/// Why nothing could be censored, so that nothing was stored but the result.
+/// Why nothing could be censored, so that only the result was stored.
 pub const CENSOR_ERROR: &str = "censor-error";
-/// Names of the secrets that are too short to be hidden.
+/// Names of the secrets that are too short to be censored.
 pub const CENSOR_IN_CLEAR: &str = "censor-in-clear";
 /// A line for each file that could not be censored: its name and why.
 pub const CENSOR_LEFT_OUT: &str = "censor-left-out";
-/// One line: how many other files are not there, the first of them by name, and why.
+/// One line: how many other files are missing, the first of them by name, and why.
 pub const NOT_STORED: &str = "not-stored";
 
-/// Of the text of [`describe_upload_losses`], in bytes.
+/// Maximum length of the text of [`describe_upload_losses`], in bytes.
 pub const MAX_UPLOAD_LOSSES: usize = 800;
 
-/// In bytes; a name and its reason.
+/// Maximum length of a name or a reason, in bytes.
 const MAX_PART: usize = 300;
-/// Files that are named of those that could not be censored.
+/// How many of the files that could not be censored are named.
 const MAX_NAMED_FILES: usize = 3;
 
-/// What was not stored and why, as one plain line of at most [`MAX_UPLOAD_LOSSES`] bytes; empty where
-/// everything was, or where nobody says. `finished` is the content of `finished.json`.
+/// What was not stored and why, as one plain line of at most [`MAX_UPLOAD_LOSSES`] bytes; empty if
+/// everything was stored, or if nothing is known. `finished` is the content of `finished.json`.
 ///
-/// Names and reasons are the run's words: `quotes` says whether they may be told where this goes.
+/// Names and reasons are the run's text: `quotes` says whether the reader's sink may quote them.
 #[must_use]
 pub fn describe_upload_losses(finished: &[u8], quotes: bool) -> String {
     let finished: Value = serde_json::from_slice(finished).unwrap_or_default();
@@ -64,7 +64,7 @@ fn describe_uncensored(files: &[Value]) -> String {
     )
 }
 
-/// One plain line. What a terminal would show over an earlier part is shown after it.
+/// One plain line. Text that a terminal would show over an earlier part is appended to it.
 fn plain_sentence(text: &str, max: usize) -> String {
     let line = plain_text::plain_line(text.replace(['\r', '\n'], " ").as_bytes(), max);
     line.trim_matches([' ', '.']).to_owned()

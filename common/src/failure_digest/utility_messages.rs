@@ -1,14 +1,14 @@
-//! Lines of Prow's own programs within a job's log: JSON, which people get in plain words.
+//! Lines of the pod utilities in a job's log: JSON, of which people get the message in plain words.
 
 use serde_json::Value;
 
 use crate::duration::GoDuration;
 
-/// Bytes of such a line that are read.
+/// Maximum length of such a line, in bytes.
 const MAX_LINE_BYTES: usize = 64 << 10;
 const PROGRAMS: [&str; 4] = ["clonerefs", "entrypoint", "initupload", "sidecar"];
 
-/// What a program of Prow's says in this line; `None` for a line of anybody else.
+/// The message of a pod utility in this line; `None` for any other line.
 pub(super) fn parse_utility_message(raw: &[u8]) -> Option<String> {
     let raw = raw.trim_ascii();
     if raw.len() > MAX_LINE_BYTES || !raw.starts_with(b"{") || !raw.ends_with(b"}") {
@@ -26,7 +26,7 @@ pub(super) fn parse_utility_message(raw: &[u8]) -> Option<String> {
     })
 }
 
-/// `timed out after 2 h 30 min` of the entrypoint's words.
+/// `timed out after 2 h 30 min` from entrypoint's message.
 fn describe_timeout(message: &str) -> Option<String> {
     let limit = message
         .strip_prefix("Process did not finish before ")?

@@ -1,4 +1,4 @@
-//! The calls, one function each.
+//! The API calls, one function each.
 
 use anyhow::anyhow;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -13,8 +13,8 @@ use super::{
 const MAX_COMMENT_PAGES: u32 = 100;
 
 impl GithubClient {
-    /// Whether `user` is a member of `org` that the client can see. Prow takes a redirect
-    /// (the client is no member itself) as an error; here it is "no".
+    /// Whether `user` is a member of `org` that the client can see. Prow treats a redirect (the
+    /// client itself is no member) as an error; here it means "no".
     pub async fn is_member(&self, org: &str, user: &str) -> GithubResult<bool> {
         self.check_membership(
             org,
@@ -55,7 +55,7 @@ impl GithubClient {
         Ok(pull)
     }
 
-    /// The pull request if GitHub has it. It may not have it yet right after it told of it.
+    /// The pull request, if GitHub has it. Right after its webhook GitHub may not have it yet.
     pub async fn find_pull_request(
         &self,
         org: &str,
@@ -70,8 +70,8 @@ impl GithubClient {
         }
     }
 
-    /// Names of the files a pull request changes; of a renamed one, the new name. GitHub lists
-    /// at most 3,000.
+    /// The names of the files that a pull request changes; for a renamed file, the new name. GitHub
+    /// lists at most 3,000.
     pub async fn list_changed_files(
         &self,
         org: &str,
@@ -170,8 +170,8 @@ impl GithubClient {
         .await
     }
 
-    /// The comments of one author, oldest first. Others' are dropped page by page; of a
-    /// conversation without end the first 10,000 comments are looked at.
+    /// The comments of one author, oldest first. Other authors' comments are dropped page by page.
+    /// At most the first 10,000 comments are read.
     pub async fn list_comments_of(
         &self,
         org: &str,
@@ -194,7 +194,7 @@ impl GithubClient {
         Ok(own)
     }
 
-    /// Returns the comment's id, if the answer tells it.
+    /// Returns the comment's id, if the response has it.
     pub async fn create_comment(
         &self,
         org: &str,
@@ -225,7 +225,7 @@ impl GithubClient {
             .map(drop)
     }
 
-    /// A comment that is already gone is fine.
+    /// A comment that is already deleted is no error.
     pub async fn delete_comment(&self, org: &str, repo: &str, id: u64) -> GithubResult<()> {
         let path = format!("{}/issues/comments/{id}", repo_path(org, repo));
         ignore_not_found(self.send_write(org, Method::DELETE, &path, None).await)
@@ -249,7 +249,7 @@ impl GithubClient {
         .map(drop)
     }
 
-    /// A label that is not there is fine.
+    /// A missing label is no error.
     pub async fn remove_label(
         &self,
         org: &str,
@@ -265,7 +265,7 @@ impl GithubClient {
         ignore_not_found(self.send_write(org, Method::DELETE, &path, None).await)
     }
 
-    /// Asks for something that may not be there.
+    /// Reads an object that may not exist.
     pub(super) async fn get_possibly_missing(
         &self,
         org: &str,
@@ -292,14 +292,14 @@ impl GithubClient {
     ) -> GithubResult<GithubResponse> {
         let call = GithubRequest {
             body,
-            // What is to be deleted may be gone. All else is written to what GitHub told of.
+            // An object to be deleted may be gone. Other writes are to objects that GitHub named.
             expects: method != Method::DELETE,
             ..GithubRequest::new(method, path)
         };
         self.send_request(org, &call).await
     }
 
-    /// GitHub answers 204 for yes, 404 or a redirect for no.
+    /// GitHub answers 204 for yes, and 404 or a redirect for no.
     async fn check_membership(&self, org: &str, path: &str) -> GithubResult<bool> {
         let call = GithubRequest {
             follows: false,
@@ -326,7 +326,7 @@ impl GithubClient {
         Ok(items)
     }
 
-    /// `path` may have a query of its own.
+    /// The `path` may have its own query.
     pub(super) async fn for_each_page(
         &self,
         org: &str,
@@ -365,8 +365,8 @@ pub(super) fn repo_path(org: &str, repo: &str) -> String {
     format!("/repos/{}/{}", encode_segment(org), encode_segment(repo))
 }
 
-/// One path segment: whatever is no plain character is percent-encoded, so that no name can
-/// reach another path.
+/// One path segment. All but unreserved characters are percent-encoded, so that no name can reach
+/// another path.
 pub(super) fn encode_segment(text: &str) -> String {
     if matches!(text, "." | "..") {
         return text.replace('.', "%2E");
@@ -382,7 +382,7 @@ pub(super) fn encode_segment(text: &str) -> String {
     encoded
 }
 
-/// A name that may have slashes, as branches have.
+/// A name that may contain slashes, such as a branch.
 pub(super) fn encode_path(name: &str) -> String {
     name.split('/')
         .map(encode_segment)

@@ -1,6 +1,6 @@
 //! GitHub App authentication: a JWT for the App, a token for each installation.
 //!
-//! Each organisation has a slot of its own, so that renewing one's token keeps no other waiting.
+//! Each organisation has its own `OrgInstallation`, so renewing a token delays no other one.
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
@@ -17,11 +17,11 @@ use super::{
     transport::{GithubRequest, GithubTransport},
 };
 
-/// GitHub's clock and ours may differ.
+/// GitHub's clock and this machine's may differ.
 const JWT_BACKDATE_SECONDS: i64 = 60;
-/// GitHub refuses more than ten minutes.
+/// GitHub refuses a lifetime of more than ten minutes.
 const JWT_LIFETIME_SECONDS: i64 = 9 * 60;
-/// A token is renewed this long before GitHub forgets it; they live an hour.
+/// A token is renewed this long before it expires; it lives for an hour.
 const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 pub(super) struct GithubApp {
@@ -72,7 +72,7 @@ impl GithubApp {
         }
     }
 
-    /// A fresh JWT. The key is read each time: it is a mounted Secret that may be rotated.
+    /// A new JWT. The key is read each time: it is a mounted Secret that may be rotated.
     pub(super) fn sign_jwt(&self) -> GithubResult<SecretString> {
         let pem =
             std::fs::read(&self.key).with_context(|| format!("reading {}", self.key.display()))?;
@@ -89,11 +89,11 @@ impl GithubApp {
             .organisations
             .lock()
             .expect("no holder of this lock panics");
-        // GitHub's logins are the same in any case.
+        // GitHub compares logins without regard to case.
         Arc::clone(organisations.entry(org.to_ascii_lowercase()).or_default())
     }
 
-    /// The token for `org`'s resources: the kept one, or a new one where it is about to expire.
+    /// The token for `org`'s resources: the stored one, or a new one if that is about to expire.
     pub(super) async fn installation_token(
         &self,
         transport: &GithubTransport,
@@ -112,7 +112,7 @@ impl GithubApp {
             .create_installation_token(transport, org, &mut slot)
             .await
         {
-            // The App was uninstalled and installed again under another id.
+            // The App was uninstalled, and installed again under another id.
             Err(GithubError::NotFound(_) | GithubError::Unauthorized(_))
                 if slot.installation.take().is_some() =>
             {
@@ -120,7 +120,7 @@ impl GithubApp {
                     .await?
             }
             Err(error) => match &slot.token {
-                // It is about to end, and has not: better than nothing while GitHub is away.
+                // It expires soon, but still works: use it while GitHub is unavailable.
                 Some(kept) if kept.expires_at > Timestamp::now() => return Ok(kept.token.clone()),
                 _ => return Err(error),
             },
@@ -154,7 +154,7 @@ impl GithubApp {
         })
     }
 
-    /// Where the App is installed for `org`, which may be a person.
+    /// The id of the App's installation for `org`, which may be a user.
     async fn find_installation_id(
         &self,
         transport: &GithubTransport,
@@ -179,7 +179,7 @@ impl GithubApp {
         )))
     }
 
-    /// Drops `token`, unless it was renewed meanwhile, and the installation it belongs to.
+    /// Drops `token`, unless it was renewed meanwhile, and its installation id.
     pub(super) async fn forget_token(&self, org: &str, token: &SecretString) {
         let slot = self.org_installation(org);
         let mut slot = slot.lock().await;

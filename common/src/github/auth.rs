@@ -1,4 +1,4 @@
-//! Which token a request carries: an App's installation token, a personal one, or none.
+//! Which token a request carries: an App's installation token, a personal token, or none.
 
 use std::path::PathBuf;
 
@@ -15,12 +15,12 @@ use super::{
 
 pub(super) enum GithubAuth {
     App(GithubApp),
-    /// Read again for each request: the file is a mounted Secret that may be rotated.
+    /// The file is read for each request: it is a mounted Secret that may be rotated.
     Token(PathBuf),
     Anonymous,
 }
 
-/// What git sends to clone or fetch.
+/// The credentials that git sends to clone or fetch.
 #[derive(Clone, Debug)]
 pub struct GitCredentials {
     pub username: String,
@@ -50,9 +50,9 @@ fn read_token(path: &PathBuf) -> GithubResult<SecretString> {
 }
 
 impl GithubClient {
-    /// Sends `call` with the token that `org`'s resources need. A token that GitHub no longer
-    /// knows (it was revoked, or the App was installed anew) is forgotten, and the call tried
-    /// once more.
+    /// Sends `call` with the token that `org`'s resources need. If GitHub does not accept a token
+    /// any more (it was revoked, or the App was installed anew), the token is dropped and the call
+    /// is sent once more.
     pub(super) async fn send_request(
         &self,
         org: &str,
@@ -80,8 +80,8 @@ impl GithubClient {
         }
     }
 
-    /// The login that comments and statuses come from: `SLUG[bot]` of the App, or the token's
-    /// user. Asked once.
+    /// The login of the author of comments and statuses: `SLUG[bot]` of the App, or the token's
+    /// user. It is requested once.
     pub async fn bot_login(&self) -> GithubResult<String> {
         #[derive(Deserialize)]
         struct GithubAppResponse {
@@ -111,7 +111,7 @@ impl GithubClient {
         self.0.bot.get_or_try_init(ask).await.cloned()
     }
 
-    /// For fetching `org`'s repositories; `None` when the client is anonymous.
+    /// The credentials for fetching `org`'s repositories; `None` when the client is anonymous.
     pub async fn git_credentials(&self, org: &str) -> GithubResult<Option<GitCredentials>> {
         Ok(match &self.0.auth {
             GithubAuth::Anonymous => None,

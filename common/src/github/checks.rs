@@ -1,4 +1,4 @@
-//! Check runs: only Apps have them, and an App changes only its own.
+//! Check runs. Only Apps can make them, and an App changes only its own.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use super::{
     api::{encode_path, encode_segment, repo_path},
 };
 
-/// A check run as GitHub has it.
+/// A check run as GitHub returns it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct GithubCheckRun {
     pub id: u64,
-    /// Its maker's own name for it.
+    /// The id that its App gave it.
     #[serde(default, deserialize_with = "crate::prowjob::null_default")]
     pub external_id: String,
     pub status: CheckStatus,
@@ -24,7 +24,7 @@ pub struct GithubCheckRun {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CheckRunOutput {
-    /// Annotations that arrived; each request adds to them.
+    /// The number of stored annotations; each request adds to it.
     #[serde(default)]
     pub annotations_count: usize,
 }
@@ -41,7 +41,7 @@ pub enum CheckStatus {
     Queued,
     InProgress,
     Completed,
-    /// GitHub knows more of them.
+    /// A conclusion of GitHub's that is not listed here.
     #[serde(other)]
     Other,
 }
@@ -56,7 +56,7 @@ pub enum CheckConclusion {
     Other,
 }
 
-/// What is said of a check run; what is `None` stays as it is.
+/// A change to a check run. A field that is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckRunChange {
     pub status: CheckStatus,
@@ -72,7 +72,7 @@ pub struct CheckRunChange {
     pub output: Option<CheckOutput>,
 }
 
-/// What people read. `summary` and `text` are Markdown of at most 65,535 bytes each.
+/// The text of a check run. `summary` and `text` are Markdown of at most 65,535 bytes each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CheckOutput {
     pub title: String,
@@ -83,7 +83,7 @@ pub struct CheckOutput {
     pub annotations: Vec<CheckAnnotation>,
 }
 
-/// GitHub's bound on annotations in one request.
+/// GitHub's limit on the annotations of one request.
 pub const MAX_ANNOTATIONS: usize = 50;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +97,7 @@ pub struct CheckAnnotation {
 }
 
 impl GithubClient {
-    /// All check runs of that name on a commit, newest first, whoever made them.
+    /// All check runs with this name on a commit, newest first, of any App.
     pub async fn list_check_runs(
         &self,
         org: &str,
@@ -124,7 +124,7 @@ impl GithubClient {
         Ok(runs)
     }
 
-    /// Makes a check run on a commit.
+    /// Creates a check run on a commit.
     pub async fn create_check_run(
         &self,
         org: &str,
@@ -152,8 +152,8 @@ impl GithubClient {
         answer.parse_json()
     }
 
-    /// Names of what lies in a folder of a commit; empty if there is no such folder. GitHub lists
-    /// at most 1,000.
+    /// The names of the entries of a folder in a commit; empty if there is no such folder. GitHub
+    /// lists at most 1,000.
     pub async fn list_directory(
         &self,
         org: &str,
@@ -190,7 +190,7 @@ impl GithubClient {
     }
 }
 
-/// A check run to be made.
+/// A check run to be created.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckRunRequest<'a> {
     pub name: &'a str,

@@ -1,4 +1,4 @@
-//! What GitHub has delivered to the App, and what it could not.
+//! The webhook deliveries of the App, successful and failed.
 
 use http::{HeaderMap, Method, header};
 use jiff::Timestamp;
@@ -16,16 +16,16 @@ use crate::prowjob::null_default;
 /// One attempt at delivering a webhook to the App.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct HookDelivery {
-    /// Of the attempt; later ones are greater.
+    /// The attempt's id; later ones are greater.
     pub id: u64,
-    /// Of the delivery (`X-GitHub-Delivery`): the same for all attempts.
+    /// The delivery's id (`X-GitHub-Delivery`): the same for all attempts.
     pub guid: String,
     pub delivered_at: Timestamp,
     pub event: String,
     /// In GitHub's words: `OK`, `failed to connect to host`, `Invalid HTTP Response: 503`.
     #[serde(default, deserialize_with = "null_default")]
     pub status: String,
-    /// Of the answer; 0 without one, or what GitHub puts in its place (502, 504).
+    /// The response's status code. Without a response it is 0, or GitHub's substitute (502, 504).
     #[serde(default, deserialize_with = "null_default")]
     pub status_code: u16,
 }
@@ -39,12 +39,12 @@ pub struct HookDeliveries {
 }
 
 impl GithubClient {
-    /// Whether the client acts as a GitHub App, which has deliveries to ask for.
+    /// Whether the client acts as a GitHub App, whose deliveries can be listed.
     pub fn is_app(&self) -> bool {
         matches!(self.0.auth, GithubAuth::App(_))
     }
 
-    /// Up to a hundred attempts of the last days, the newest first, or those behind a `cursor`.
+    /// Up to a hundred attempts of the last days, newest first, or those after a `cursor`.
     ///
     /// `GET /app/hook/deliveries`; an error for a client that is no App.
     pub async fn list_hook_deliveries(&self, cursor: Option<&str>) -> GithubResult<HookDeliveries> {
@@ -59,8 +59,8 @@ impl GithubClient {
         })
     }
 
-    /// Has GitHub try a delivery again, soon. `attempt` is any of its attempts, no older than
-    /// three days.
+    /// Asks GitHub to try a delivery again soon. `attempt` is any of its attempts, at most three
+    /// days old.
     ///
     /// `POST /app/hook/deliveries/{id}/attempts`; an error for a client that is no App.
     pub async fn redeliver_webhook(&self, attempt: u64) -> GithubResult<()> {
@@ -80,7 +80,7 @@ impl GithubClient {
     }
 }
 
-/// Of the link to the next page (`<https://…?cursor=v1_2>; rel="next"`).
+/// The cursor in the link to the next page (`<https://…?cursor=v1_2>; rel="next"`).
 fn next_cursor(headers: &HeaderMap) -> Option<String> {
     let links = headers.get(header::LINK)?.to_str().ok()?;
     let next = links

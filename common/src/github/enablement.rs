@@ -1,29 +1,29 @@
-//! Prow's flags that say which repositories a service serves.
+//! Prow's flags that say which repositories a service handles.
 
 use anyhow::bail;
 
 use crate::repo_names;
 
-/// If anything is enabled, only that is served; never what is disabled.
+/// If anything is enabled, only that is handled. What is disabled is never handled.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct GithubEnablementOptions {
-    /// An organisation that is served.
+    /// An organisation that is handled.
     #[arg(long, value_name = "ORG")]
     pub github_enabled_org: Vec<String>,
-    /// A repository (`org/repo`) that is served.
+    /// A repository (`org/repo`) that is handled.
     #[arg(long, value_name = "ORG/REPO")]
     pub github_enabled_repo: Vec<String>,
-    /// An organisation that is not served.
+    /// An organisation that is not handled.
     #[arg(long, value_name = "ORG")]
     pub github_disabled_org: Vec<String>,
-    /// A repository (`org/repo`) that is not served.
+    /// A repository (`org/repo`) that is not handled.
     #[arg(long, value_name = "ORG/REPO")]
     pub github_disabled_repo: Vec<String>,
 }
 
 impl GithubEnablementOptions {
-    /// Refuses what is enabled and disabled at once.
+    /// Refuses a name that is both enabled and disabled.
     pub fn validate_flags(&self) -> anyhow::Result<()> {
         for (enabled, disabled) in [
             (&self.github_enabled_org, &self.github_disabled_org),

@@ -1,4 +1,4 @@
-//! What a caller of the GitHub client can react to.
+//! The errors that a caller of the GitHub client can react to.
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -8,18 +8,18 @@ use serde::Deserialize;
 pub enum GithubError {
     #[error("not found: {0}")]
     NotFound(String),
-    /// The token may not do this; trying again changes nothing.
+    /// The token has no permission for this; trying again changes nothing.
     #[error("forbidden: {0}")]
     Forbidden(String),
     #[error("unauthorized: {0}")]
     Unauthorized(String),
-    /// Out of quota. Come back at `reset`; this is not a failure.
+    /// The rate limit is exhausted. Try again at `reset`; this is not a failure.
     #[error("rate limited until {reset}")]
     RateLimited { reset: Timestamp },
     /// GitHub read the request and refused its content (422); trying again changes nothing.
     #[error("refused: {0}")]
     Invalid(String),
-    /// No answer, or none that makes sense. Worth another try later.
+    /// No response, or an unintelligible one. Worth another try later.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }
@@ -34,7 +34,7 @@ struct GithubErrorBody {
 }
 
 impl GithubError {
-    /// Reads an answer that is no success. `what` is the request, for the text.
+    /// Parses an unsuccessful response. `what` describes the request for the error's text.
     pub(super) fn from_response(what: &str, status: StatusCode, body: &[u8]) -> Self {
         let GithubErrorBody { message, errors } = serde_json::from_slice(body).unwrap_or_default();
         let mut text = format!("{what}: {status} {message}");

@@ -1,5 +1,5 @@
-//! What there is: repositories of an organisation, files, installations of the App. For checking
-//! a configuration, so nothing here is asked often.
+//! Lists an organisation's repositories, files, and installations of the App. For checking a
+//! configuration, so these calls are rare.
 
 use anyhow::anyhow;
 use http::Method;
@@ -51,7 +51,7 @@ impl GithubClient {
         }
     }
 
-    /// The organisations and people that installed the App. An error for any other client.
+    /// The organisations and users that installed the App. An error for any other client.
     pub async fn list_app_installations(&self) -> GithubResult<Vec<String>> {
         let GithubAuth::App(app) = &self.0.auth else {
             return Err(GithubError::Other(anyhow!(

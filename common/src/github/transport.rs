@@ -1,4 +1,4 @@
-//! Sends one request, again where that is safe, and tells a rate limit from a refusal.
+//! Sends one request, retries it where that is safe, and tells a rate limit from a refusal.
 
 mod rate_limit;
 mod redirect;
@@ -19,10 +19,10 @@ use serde::de::DeserializeOwned;
 use super::{GithubError, GithubOptions, GithubResult};
 use crate::service::flags::warn_unimplemented_flags;
 
-/// Largest answer that is read, in bytes; GitHub's own pages stay far below.
+/// Largest response that is read, in bytes; GitHub's own pages are far smaller.
 const MAX_BODY: usize = 32 << 20;
 
-/// Redirects that one request follows.
+/// The number of redirects that one request follows.
 const MAX_REDIRECTS: usize = 5;
 
 pub(super) struct GithubTransport {
@@ -35,22 +35,22 @@ pub(super) struct GithubTransport {
     first_delay: Duration,
 }
 
-/// One base URL of the API. Its client follows no redirect: that would make a GET of a POST.
+/// One base URL of the API. Its client follows no redirect: that would turn a POST into a GET.
 struct GithubEndpoint {
     base: Uri,
     client: Octocrab,
 }
 
-/// A request as its caller sees it.
+/// A request as the caller makes it.
 pub(super) struct GithubRequest<'a> {
     pub(super) method: Method,
     /// Path and query below the API's base URL.
     pub(super) path: &'a str,
     pub(super) body: Option<&'a serde_json::Value>,
-    /// The thing asked for is known to exist: a 404 may be GitHub lagging behind its own
-    /// webhook, and is tried again.
+    /// The object is known to exist. A 404 is tried again, because GitHub's API may lag behind its
+    /// webhook.
     pub(super) expects: bool,
-    /// A redirect is gone after. Without it, it is the answer.
+    /// Redirects are followed. Otherwise a redirect is the response.
     pub(super) follows: bool,
 }
 
@@ -65,7 +65,7 @@ impl<'a> GithubRequest<'a> {
         }
     }
 
-    /// Whether doing it twice does it once.
+    /// Whether sending it twice has the effect of sending it once.
     fn is_repeatable(&self) -> bool {
         self.method != Method::POST
     }
@@ -75,7 +75,7 @@ impl<'a> GithubRequest<'a> {
     }
 }
 
-/// A success, or a redirect for a call that follows none.
+/// A success, or a redirect of a request that follows none.
 pub(super) struct GithubResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -89,10 +89,10 @@ impl GithubResponse {
     }
 }
 
-/// A request without an answer.
+/// A request without a response.
 struct LostRequest {
     error: anyhow::Error,
-    /// No connection came about, so that nobody has seen the request.
+    /// No connection was made, so nobody has received the request.
     unsent: bool,
 }
 
@@ -140,12 +140,12 @@ impl GithubTransport {
         })
     }
 
-    /// Sends `call` until there is an answer that another try would not change.
+    /// Sends `call` until there is a response that another try would not change.
     ///
-    /// Only what can be done twice is repeated after a lost connection or a 5xx: a POST may
-    /// have done its work before the answer was lost. A connection that never came about and a
-    /// rate limit did nothing, so that any request is sent again; for a rate limit it waits, up
-    /// to `--github-client.backoff-timeout`.
+    /// After a lost connection or a 5xx only a repeatable request is sent again: a POST may have
+    /// taken effect before the response was lost. If no connection was made, or a rate limit
+    /// refused the request, nothing has happened, and any request is sent again; the wait for a
+    /// rate limit is at most `--github-client.backoff-timeout`.
     pub(super) async fn send_with_retries(
         &self,
         call: &GithubRequest<'_>,
@@ -174,8 +174,8 @@ impl GithubTransport {
         }
     }
 
-    /// Whether a refusal is worth another try: how long to wait first, and what to say when
-    /// there is none left.
+    /// Whether a refused request is worth another try: how long to wait first, and the error if no
+    /// retries are left.
     fn decide_retry(
         &self,
         call: &GithubRequest<'_>,
@@ -217,7 +217,7 @@ impl GithubTransport {
         }
     }
 
-    /// One attempt: at the first endpoint in turn that can be reached.
+    /// One attempt: tries the endpoints in turn until one can be reached.
     async fn try_endpoints(
         &self,
         attempt: u32,
@@ -235,7 +235,7 @@ impl GithubTransport {
         Err(unreached.unwrap_or_else(|| anyhow!("no --github-endpoint is given").into()))
     }
 
-    /// Goes after redirects that keep the request what it is.
+    /// Follows redirects that keep the request's method.
     async fn follow_redirects(
         &self,
         endpoint: &GithubEndpoint,
@@ -311,7 +311,7 @@ fn build_request(
     Ok(request.body(body)?)
 }
 
-/// octocrab's error carries a backtrace in its Display; its source is the text.
+/// octocrab's error has a backtrace in its `Display` form; its source has the text.
 fn lost_request(error: octocrab::Error) -> LostRequest {
     let Some(source) = std::error::Error::source(&error) else {
         return anyhow!("GitHub client failed").into();
@@ -322,7 +322,7 @@ fn lost_request(error: octocrab::Error) -> LostRequest {
     }
 }
 
-/// Whether no connection came about: refused, unresolved, timed out, or without TLS.
+/// Whether no connection was made: refused, unresolved, timed out, or without TLS.
 fn is_unsent(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| {
         error

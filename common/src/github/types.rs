@@ -1,8 +1,7 @@
-//! GitHub's objects, with the fields Prow looks at. The same types read REST answers and
+//! GitHub's objects, with the fields that Prow reads. The same types parse REST responses and
 //! webhook payloads.
 //!
-//! What is missing or null is the zero value, as in Go: GitHub leaves fields out where nobody
-//! expects it.
+//! A missing or null field has its zero value, as in Go: GitHub omits fields in unexpected cases.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,9 +20,9 @@ pub struct GithubPullRequest {
     pub state: String,
     #[serde(deserialize_with = "null_default")]
     pub draft: bool,
-    /// `None` while GitHub has not worked it out.
+    /// `None` until GitHub has computed it.
     pub mergeable: Option<bool>,
-    /// Moved by every change, to the second.
+    /// Every change updates it, to the second.
     pub updated_at: Option<Timestamp>,
     #[serde(deserialize_with = "null_default")]
     pub user: GithubUser,
@@ -37,7 +36,7 @@ pub struct GithubPullRequest {
     pub html_url: String,
 }
 
-/// One end of a pull request.
+/// The base or the head of a pull request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PullRequestBranch {
@@ -68,7 +67,7 @@ struct RepoObject {
     owner: RepoOwner,
 }
 
-/// Push payloads call the owner's login `name`.
+/// Push payloads give the owner's login as `name`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct RepoOwner {
@@ -99,7 +98,7 @@ pub struct GithubUser {
     pub html_url: String,
 }
 
-/// GitHub's stand-in for a deleted account.
+/// GitHub's placeholder for a deleted account.
 impl Default for GithubUser {
     fn default() -> Self {
         Self {

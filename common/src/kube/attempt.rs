@@ -1,4 +1,4 @@
-//! One try at a build cluster: a client is made, and asked what it may do.
+//! One attempt to connect to a build cluster: make a client and check its permissions.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -14,18 +14,18 @@ use super::{
 };
 
 pub(super) struct ConnectionAttempt {
-    /// One that was made before.
+    /// The client, if one was made before.
     pub(super) client: Option<Client>,
-    /// What one is made of.
+    /// The context that a client is made from.
     pub(super) context: Option<KubeconfigContext>,
     pub(super) timeouts: KubernetesTimeouts,
-    /// Where pods are.
+    /// The namespace of the pods.
     pub(super) namespace: Arc<str>,
     pub(super) rights: &'static [ClusterPermission],
 }
 
 impl ConnectionAttempt {
-    /// A try that panics has failed like any other: it is told, and made again.
+    /// An attempt that panics has failed like any other: it is reported, and repeated.
     pub(super) async fn run_attempt(self, alias: &str, service: &str) -> AttemptOutcome<Client> {
         let tried = AssertUnwindSafe(self.try_connect(alias, service)).catch_unwind();
         tried.await.unwrap_or_else(|_| AttemptOutcome {
@@ -66,7 +66,7 @@ impl ConnectionAttempt {
     }
 }
 
-/// Rights without which nothing works are an obstacle; of the others one line is logged.
+/// A missing permission that all work depends on is an obstacle; any other is logged in one line.
 fn find_forbidden(
     missing: Vec<MissingPermission>,
     alias: &str,
@@ -81,14 +81,14 @@ fn find_forbidden(
     None
 }
 
-/// Apart from everything else: a plugin that makes credentials may take as long as it likes.
+/// Runs on a blocking thread: a credential plugin may take as long as it likes.
 pub(super) async fn build_context_client(
     context: KubeconfigContext,
     timeouts: KubernetesTimeouts,
 ) -> anyhow::Result<Client> {
     let runtime = tokio::runtime::Handle::current();
     let making = tokio::task::spawn_blocking(move || {
-        // Its client's own tasks run where this process's do.
+        // The client's background tasks run on this process's runtime.
         let _entered = runtime.enter();
         let config = runtime.block_on(context.client_config())?;
         Ok(client::build_client(config, timeouts)?)

@@ -1,7 +1,7 @@
-//! A client that gives up on an API that says nothing.
+//! A client that gives up on an API that does not answer.
 //!
-//! Kube's own waits for an answer as long as the kernel keeps the connection. Here each try has its time, each
-//! piece of a body too, and a watch that is silent ends, so that whoever watches asks again.
+//! Kube's own client waits for a response as long as the connection lasts. Here each try and each
+//! chunk of a body has a time limit, and a silent watch ends, so that its caller starts it again.
 
 use std::{
     pin::Pin,
@@ -26,8 +26,8 @@ use tower::{
 
 use super::KubernetesTimeouts;
 
-/// Of answers after which a request may be sent again, see [`may_retry`]; `Retry-After` is
-/// honoured. What goes on longer is for the caller, who knows what it was doing.
+/// How often a request is sent again, see [`may_retry`]; `Retry-After` is honoured. After that the
+/// caller decides, because it knows what it was doing.
 const RETRIES: u32 = 5;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 /// A client for `config`.
 pub(super) fn build_client(config: Config, timeouts: KubernetesTimeouts) -> kube::Result<Client> {
     if config.proxy_url.is_some() {
-        // Says what is not built in.
+        // The error says which feature is not built in.
         return Client::try_from(config);
     }
     let retry = RetryPolicy::new(FIRST_RETRY, LONGEST_RETRY, RETRIES, true)
@@ -56,7 +56,7 @@ pub(super) fn build_client(config: Config, timeouts: KubernetesTimeouts) -> kube
     Ok(Client::new(service, config.default_namespace))
 }
 
-/// Repeats what [`may_retry`] allows.
+/// Repeats the requests that [`may_retry`] allows.
 #[derive(Clone)]
 struct KubeRetryPolicy(RetryPolicy);
 
@@ -80,9 +80,9 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for KubeRetryPolicy {
     }
 }
 
-/// 429 says that nothing was done, and so does 503 of an API that says when to come again. 504,
-/// and 503 of some proxy, say nothing: reading is repeated, a change is for the caller, who finds
-/// out first what became of it.
+/// 429 means that nothing was done, and so does a 503 of an API that sends `Retry-After`. 504, and
+/// a 503 of some proxy, leave that open: a read is repeated; a change is left to the caller, who
+/// first finds out whether it was made.
 fn may_retry(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match status {
@@ -93,7 +93,7 @@ fn may_retry(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Why a request failed, or a body ended.
+/// A request failed, or a body ended, because nothing came for this long.
 #[derive(Debug, thiserror::Error)]
 #[error("the API was silent for {0:?}")]
 struct SilentApiError(Duration);
@@ -139,7 +139,7 @@ impl KubernetesTimeouts {
         nonzero_timeout(self.request.to_std())
     }
 
-    /// For each piece of a body: a followed log may be silent as long as it likes.
+    /// The limit for each chunk of a body. A followed log may be silent as long as it likes.
     fn body_frame_timeout(self, uri: &Uri) -> Option<Duration> {
         let watches = |query: &str| {
             query
@@ -160,7 +160,7 @@ fn nonzero_timeout(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())
 }
 
-/// A body whose pieces must not be too far apart.
+/// A body that fails if its chunks come too slowly.
 struct KubeTimeoutBody<B> {
     body: Pin<Box<B>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,

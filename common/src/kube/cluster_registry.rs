@@ -1,9 +1,9 @@
-//! Which build clusters there are, which of them can be worked on, and what to try next. Pure.
+//! Which build clusters exist, which of them are usable, and what to try next. No I/O.
 //!
 //! ```text
-//! contexts, disabled_clusters ─► set ─► due: what to try now ─► (a client is made, rights are asked)
-//!                                              ▲                          │
-//!                                              └── later, if it failed ── settle
+//! contexts, disabled_clusters ─► set_contexts ─► take_due_attempts ─► (run the attempt)
+//!                                                    ▲                      │
+//!                                                    └─ if it failed ── record_outcome
 //! ```
 
 use std::{collections::BTreeMap, time::Duration};
@@ -11,9 +11,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{ClusterObstacle, contexts::ContextFingerprint};
 use crate::prowjob::DEFAULT_CLUSTER;
 
-/// Between the first failure and the next try; twice as long with each failure in a row.
+/// The wait between the first failure and the next attempt; it doubles with each failure in a row.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// Upstream asks the clusters that failed as often.
+/// Upstream checks its failed clusters as often.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// The build clusters of an installation, with clients of type `C`.
@@ -21,7 +21,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(5);
 pub(super) struct ClusterRegistry<C> {
     infra: C,
     entries: BTreeMap<String, ClusterEntry<C>>,
-    /// Counts what was seen of all clusters.
+    /// The source of the entries' versions: it counts the changes of all clusters.
     versions: u64,
 }
 
@@ -30,22 +30,22 @@ struct ClusterEntry<C> {
     made_of: ClientSource,
     client: Option<C>,
     obstacle: Option<ClusterObstacle>,
-    /// Another with each state that is told.
+    /// A new one with each state that is published.
     version: u64,
     failures: u32,
-    /// When the next try is due, as time since the start; none while one is under way and when
+    /// When the next attempt is due, as time since the start. `None` while an attempt runs, and if
     /// there is nothing to try.
     due: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ClientSource {
-    /// `default` where no context has that name.
+    /// `default`, if no context has that name.
     Infra,
     Context(ContextFingerprint),
 }
 
-/// Something to try: to make a client of a context unless there is one, then to ask it.
+/// An attempt to make: make a client of the context if there is none, and check its permissions.
 #[derive(Clone, Debug)]
 pub(super) struct DueAttempt<C> {
     pub(super) alias: String,
@@ -53,17 +53,17 @@ pub(super) struct DueAttempt<C> {
     pub(super) client: Option<C>,
 }
 
-/// How a try ended.
+/// The result of an attempt.
 #[derive(Clone, Debug)]
 pub(super) struct AttemptOutcome<C> {
     pub(super) client: Option<C>,
     pub(super) obstacle: Option<ClusterObstacle>,
 }
 
-/// A cluster as services see it. Without a client there is an obstacle.
+/// A cluster as services see it. If it has no client, it has an obstacle.
 #[derive(Clone, Debug)]
 pub(super) struct ClusterSnapshot<C> {
-    /// The same for as long as nothing changes.
+    /// The same as long as nothing changes.
     pub(super) version: u64,
     pub(super) client: Option<C>,
     pub(super) obstacle: Option<ClusterObstacle>,
@@ -78,9 +78,9 @@ impl<C: Clone> ClusterRegistry<C> {
         }
     }
 
-    /// Brings the clusters in line with the contexts there now are. A cluster that is made of the
-    /// same as before stays as it is. `default` is the infrastructure cluster only where no
-    /// context has that name, be it disabled or not.
+    /// Updates the clusters to the current contexts. A cluster whose context is unchanged stays as
+    /// it is. `default` is the infrastructure cluster only if no context has that name, disabled or
+    /// not.
     pub(super) fn set_contexts(
         &mut self,
         contexts: &BTreeMap<String, ContextFingerprint>,
@@ -113,7 +113,7 @@ impl<C: Clone> ClusterRegistry<C> {
         }
     }
 
-    /// What is to be tried now; it counts as under way until it is settled.
+    /// The attempts that are due now. Each counts as running until its outcome is recorded.
     pub(super) fn take_due_attempts(&mut self, now: Duration) -> Vec<DueAttempt<C>> {
         let entries = self.entries.iter_mut();
         let due = entries.filter(|(_, entry)| entry.due.is_some_and(|due| due <= now));
@@ -128,13 +128,13 @@ impl<C: Clone> ClusterRegistry<C> {
         .collect()
     }
 
-    /// When the next try is due.
+    /// When the next attempt is due.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.entries.values().filter_map(|entry| entry.due).min()
     }
 
-    /// Takes the outcome of a try in. One of a context that is another by now is of no interest.
-    /// Whether the cluster's state is another than before.
+    /// Records the outcome of an attempt. It is ignored if the cluster's context has changed since.
+    /// Returns whether the cluster's state has changed.
     pub(super) fn record_outcome(
         &mut self,
         tried: &DueAttempt<C>,
@@ -167,7 +167,7 @@ impl<C: Clone> ClusterRegistry<C> {
         told
     }
 
-    /// Every cluster by the name jobs use.
+    /// Every cluster by its alias, the name that jobs use.
     pub(super) fn cluster_snapshots(&self) -> impl Iterator<Item = (&str, ClusterSnapshot<C>)> {
         self.entries.iter().map(|(alias, entry)| {
             let view = ClusterSnapshot {

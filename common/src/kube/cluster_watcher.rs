@@ -1,5 +1,5 @@
-//! Clusters that follow their kubeconfig files: clients are made, rights are asked, and both are
-//! tried again where they failed.
+//! Keeps the clusters in line with their kubeconfig files: makes clients, checks permissions, and
+//! repeats both where they fail.
 
 use std::{
     sync::Arc,
@@ -23,7 +23,7 @@ use crate::{
     service::Instrumentation,
 };
 
-/// Files that a kubeconfig names are looked at as often: nothing tells of their changes.
+/// How often files that a kubeconfig names are checked: nothing notifies of their changes.
 const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// `kubernetes_failed_client_creations`, Prow's name.
@@ -31,13 +31,13 @@ type FailedClients = Family<[(&'static str, String); 1], Gauge>;
 
 impl ClusterClients {
     /// Finds the clusters as Prow does, and again whenever the files of `options` or
-    /// `disabled_clusters` have changed: the infrastructure cluster is the one this process runs
-    /// in, else the last file's current context; `default` is a context of that name, else the
-    /// same. A cluster that no client can be made of, that does not answer or does not grant what
-    /// `needs` names is there with its [`ClusterObstacle`], and tried again within 5 seconds.
+    /// `disabled_clusters` change. The infrastructure cluster is the one that this process runs in,
+    /// else the last file's current context; `default` is a context of that name, else the
+    /// infrastructure cluster. A cluster that has no client, does not answer or does not grant
+    /// `needs` is listed with its [`ClusterObstacle`], and tried again within 5 seconds.
     ///
-    /// Files that cannot be used are an error at the start; later they leave the clusters as they
-    /// are. The infrastructure cluster stays the first one; its credentials follow the files.
+    /// Unusable files are an error at the start; later they leave the clusters as they are. The
+    /// infrastructure cluster never changes; its credentials follow the files.
     pub async fn discover_and_watch(
         options: &KubernetesOptions,
         config: &watch::Receiver<Arc<Config>>,
@@ -85,8 +85,8 @@ impl ClusterClients {
     }
 }
 
-/// The contexts of the files that `options` name, and the first reading of them must succeed, or
-/// of those that kubectl takes.
+/// Watches the contexts of the files that `options` name, whose first read must succeed, or else of
+/// the files that kubectl uses by default.
 fn watch_kubeconfig_files(
     options: &KubernetesOptions,
     loads: &LoadMetrics,
@@ -153,7 +153,7 @@ impl ClusterWatcher {
         }
     }
 
-    /// Takes in what the files and the configuration say now.
+    /// Applies the current files and configuration.
     fn apply_changes(&mut self) {
         let contexts = Arc::clone(&self.contexts.borrow_and_update());
         let disabled = self
@@ -218,7 +218,7 @@ impl ClusterWatcher {
         self.publish_clusters();
     }
 
-    /// Clusters that are as they were stay the same object.
+    /// Unchanged clusters stay the same object.
     fn publish_clusters(&self) {
         let before = Arc::clone(&self.sender.borrow());
         let now: BuildClusterClients = self

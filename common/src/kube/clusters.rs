@@ -1,4 +1,4 @@
-//! The one handle by which every service reaches its clusters.
+//! The handle by which every service reaches its clusters.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,28 +11,28 @@ use tower::BoxError;
 use super::{ClusterObstacle, cluster_registry::ClusterSnapshot};
 use crate::{prowjob::DEFAULT_CLUSTER, service::lease::LeaderFence};
 
-/// The clusters of an installation: one that holds the `ProwJob`s, and one a name that jobs use
-/// in `cluster`. Build clusters come, go and change while a service runs. Cheap to clone.
+/// The clusters of an installation: one that holds the `ProwJob`s, and one for each name that jobs
+/// use in `cluster`. Build clusters come, go and change while a service runs. Cheap to clone.
 #[derive(Clone)]
 pub struct ClusterClients {
     infra: Client,
     build: watch::Receiver<Arc<BuildClusterClients>>,
     fence: LeaderFence,
-    /// What keeps them up to date; it ends with the last handle.
+    /// The task that keeps them up to date; it ends with the last handle.
     _following: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
-/// Build clusters by the name jobs use. One that is the same object as before is unchanged.
+/// Build clusters by the name that jobs use. An object that stays the same is unchanged.
 pub type BuildClusterClients = BTreeMap<String, Arc<BuildClusterClient>>;
 
-/// How a build cluster is reached, and whether it can be worked on.
+/// The client of a build cluster, and whether the cluster is usable.
 #[derive(Clone)]
 pub struct BuildClusterClient {
-    /// Where no client can be made, one that refuses all requests and says why.
+    /// Without a usable context, a client that refuses all requests with the reason.
     pub client: Client,
-    /// Why the cluster is not to be worked on; none: it is ready.
+    /// Why no work is done in the cluster; `None` if it is ready.
     pub obstacle: Option<ClusterObstacle>,
-    /// Of the view that this was made of.
+    /// The version of the snapshot that this was made from.
     version: u64,
 }
 
@@ -46,7 +46,7 @@ impl BuildClusterClient {
         })
     }
 
-    /// A cluster that cannot be worked on; `client` is none where none can be made.
+    /// A cluster that is not usable; `client` is `None` if none can be made.
     pub fn new_unready(client: Option<Client>, obstacle: ClusterObstacle) -> Arc<Self> {
         Arc::new(Self {
             client: client.unwrap_or_else(|| refusing_client(obstacle.to_string())),
@@ -72,7 +72,7 @@ impl BuildClusterClient {
     }
 }
 
-/// A client that refuses all requests and says why.
+/// A client that refuses all requests with the reason.
 fn refusing_client(why: String) -> Client {
     let why = Arc::<str>::from(format!("this service {why}"));
     let refuse = tower::service_fn(move |_: Request<Body>| {
@@ -83,14 +83,14 @@ fn refusing_client(why: String) -> Client {
 }
 
 impl ClusterClients {
-    /// One cluster for everything, for as long as it is used.
+    /// One cluster for everything, which never changes.
     pub fn single_cluster(client: Client) -> Self {
         let default = BuildClusterClient::new_ready(client.clone());
         let build = BTreeMap::from([(DEFAULT_CLUSTER.to_owned(), default)]);
         Self::new(client, watch::channel(Arc::new(build)).1)
     }
 
-    /// Build clusters as whoever holds the sender of `build` says.
+    /// Build clusters that whoever holds the sender of `build` provides.
     pub fn new(infra: Client, build: watch::Receiver<Arc<BuildClusterClients>>) -> Self {
         Self {
             infra,
@@ -107,12 +107,12 @@ impl ClusterClients {
         }
     }
 
-    /// Where the `ProwJob`s are.
+    /// The client of the cluster that holds the `ProwJob`s.
     pub fn infra(&self) -> &Client {
         &self.infra
     }
 
-    /// The build clusters there are now. Their clients know of no fence: see [`Self::fence`].
+    /// The current build clusters. Their clients have no fence: see [`Self::fence`].
     pub fn build_clusters(&self) -> Arc<BuildClusterClients> {
         Arc::clone(&self.build.borrow())
     }
@@ -123,8 +123,8 @@ impl ClusterClients {
         Some(self.fence.fenced_client(&client))
     }
 
-    /// Ends when the build clusters are others than this handle has seen by this; never, when
-    /// nobody will change them any more.
+    /// Ends when the build clusters have changed since this handle last saw a change; never ends
+    /// when nothing can change them any more.
     pub async fn await_change(&mut self) {
         if self.build.changed().await.is_err() {
             std::future::pending().await
@@ -141,7 +141,7 @@ impl ClusterClients {
         }
     }
 
-    /// What closes when this process no longer leads.
+    /// The fence that closes when this process no longer leads.
     pub fn fence(&self) -> &LeaderFence {
         &self.fence
     }

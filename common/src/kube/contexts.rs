@@ -18,27 +18,27 @@ use super::KubernetesOptions;
 
 mod default_files;
 
-/// What the files of [`KubernetesOptions`] say, or where it names none, those that kubectl takes.
+/// The contexts of the files of [`KubernetesOptions`], or else of the files that kubectl uses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KubeconfigContexts {
-    /// Each context with its file, by its name.
+    /// Each context with its file, by name.
     pub(super) all: BTreeMap<String, KubeconfigContext>,
     /// The `current-context` of each file that has one, in the order of the files.
     pub(super) currents: Vec<String>,
 }
 
-/// A context and the file it is one of.
+/// A context and its file.
 #[derive(Clone, Debug)]
 pub(super) struct KubeconfigContext {
     name: String,
     file: Arc<Kubeconfig>,
 }
 
-/// What a client is made of, as text: two that are equal make the same client.
+/// Everything that a client is made from, as text: equal texts make equal clients.
 pub(super) type ContextFingerprint = Arc<str>;
 
 impl KubeconfigContexts {
-    /// Two contexts of one name are an error in files that are named, as in Prow.
+    /// In files that the options name, two contexts of one name are an error, as in Prow.
     pub(super) fn read_kubeconfigs(options: &KubernetesOptions) -> anyhow::Result<Self> {
         if !options.names_files() {
             return Self::merge_kubeconfigs(&default_files::default_kubeconfig_files());
@@ -50,7 +50,7 @@ impl KubeconfigContexts {
         Ok(contexts)
     }
 
-    /// Of files that are one to kubectl: what the first says of a name holds.
+    /// Merges files as kubectl does: the first entry of a name wins.
     fn merge_kubeconfigs(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let mut contexts = Self::default();
         let mut all = Kubeconfig::default();
@@ -61,7 +61,7 @@ impl KubeconfigContexts {
         Ok(contexts)
     }
 
-    /// As [`Self::read`], for a start: what nobody has named need not be a kubeconfig.
+    /// As [`Self::read_kubeconfigs`], at the start: unusable default files are a warning.
     pub(super) fn read_at_start(options: &KubernetesOptions) -> anyhow::Result<Self> {
         match Self::read_kubeconfigs(options) {
             Err(error) if !options.names_files() => Ok(Self::warn_and_default(&error)),
@@ -69,7 +69,7 @@ impl KubeconfigContexts {
         }
     }
 
-    /// What is known of files that nobody named and that cannot be used.
+    /// The empty result for default files that cannot be used, with a warning.
     pub(super) fn warn_and_default(error: &impl fmt::Display) -> Self {
         tracing::warn!("no clusters are taken from $KUBECONFIG or ~/.kube/config: {error:#}");
         Self::default()
@@ -97,8 +97,8 @@ impl KubeconfigContexts {
         Ok(())
     }
 
-    /// The infrastructure cluster of a process that runs in none: the `current-context` of the
-    /// last file, as in Prow; one that is disabled does not count.
+    /// The infrastructure cluster of a process outside of any cluster: the `current-context` of the
+    /// last file, as in Prow, without disabled ones.
     pub(super) fn current_context(
         &self,
         disabled: &[String],
@@ -113,7 +113,7 @@ impl KubeconfigContexts {
             .with_context(|| format!("current-context {name}: no kubeconfig has such a context"))
     }
 
-    /// By name, what the client of each context is made of.
+    /// The fingerprint of each context, by name.
     pub(super) fn context_fingerprints(&self) -> BTreeMap<String, ContextFingerprint> {
         let all = self.all.iter();
         all.map(|(name, context)| (name.clone(), context.compute_fingerprint()))
@@ -122,7 +122,7 @@ impl KubeconfigContexts {
 }
 
 impl KubeconfigContext {
-    /// The parts of the file that this context is made of, and what is in the files they name.
+    /// The parts of the file that make up this context, and the contents of files that they name.
     pub(super) fn compute_fingerprint(&self) -> ContextFingerprint {
         let (cluster, user) = (self.find_cluster(), self.find_user());
         let files = self.referenced_files().map(|path| hash_file(&path));
@@ -131,7 +131,7 @@ impl KubeconfigContext {
         format!("{context:?}{cluster:?}{}{files:?}", user_text(user)).into()
     }
 
-    /// The address of the API.
+    /// The URL of the API.
     pub(super) fn server_url(&self) -> Option<&str> {
         self.find_cluster()?.cluster.as_ref()?.server.as_deref()
     }
@@ -160,8 +160,8 @@ impl KubeconfigContext {
         self.file.auth_infos.iter().find(|it| it.name == *name)
     }
 
-    /// Files that are read once, when a client is made. A token's file is read again by the
-    /// client itself.
+    /// The files that are read once, when a client is made. The client itself reads a token file
+    /// again.
     fn referenced_files(&self) -> impl Iterator<Item = PathBuf> {
         let cluster = self.find_cluster().and_then(|it| it.cluster.as_ref());
         let user = self.find_user().and_then(|it| it.auth_info.as_ref());
@@ -174,7 +174,7 @@ impl KubeconfigContext {
     }
 }
 
-/// The files and folders that say which clusters there are.
+/// The files and folders that list the clusters.
 pub(super) fn kubeconfig_paths(options: &KubernetesOptions) -> Vec<PathBuf> {
     if !options.names_files() {
         return default_files::default_kubeconfig_files();
@@ -187,12 +187,12 @@ fn read_kubeconfig(path: &Path) -> anyhow::Result<Kubeconfig> {
     Kubeconfig::read_from(path).with_context(|| format!("reading kubeconfig {}", path.display()))
 }
 
-/// With its secrets, which its `Debug` form leaves out: a new token is another user.
+/// The user with its secrets, which the `Debug` form omits, so that a new token changes the text.
 fn user_text(user: Option<&NamedAuthInfo>) -> String {
     serde_json::to_string(&user).unwrap_or_default()
 }
 
-/// A number that is another when the file is; none for one that cannot be read.
+/// A hash of the file's content; `None` if it cannot be read.
 fn hash_file(path: &Path) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     fs::read(path).ok()?.hash(&mut hasher);
@@ -218,7 +218,7 @@ fn list_kubeconfig_files(options: &KubernetesOptions) -> anyhow::Result<Vec<Path
     Ok(files)
 }
 
-/// Mounted `ConfigMap`s and Secrets keep their plumbing in names that begin with two dots.
+/// In mounted `ConfigMap`s and Secrets, names that begin with two dots are Kubernetes' own.
 fn is_kubeconfig_name(path: &Path, suffix: &str) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())

@@ -1,6 +1,5 @@
-//! Objects of which one may be malformed, as in [`kube::core::DeserializeGuard`]: that one makes a
-//! tree of every object and a copy of the tree, this one reads an object a second time only where
-//! it is malformed.
+//! Tolerates malformed objects, as [`kube::core::DeserializeGuard`] does. That one makes a tree of
+//! every object and a copy of the tree; this one parses only malformed objects a second time.
 
 use std::borrow::Cow;
 
@@ -15,8 +14,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// An object of a list or a watch, or the metadata of one that is none; without `managedFields`.
-/// Reads JSON text alone.
+/// An object of a list or a watch, or the metadata of a malformed one; without `managedFields`. It
+/// can be deserialized from JSON text only.
 #[derive(Debug, Clone)]
 pub struct DeserializeGuard<K>(pub Result<K, InvalidObject>);
 
@@ -34,7 +33,7 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for DeserializeGuard<
     }
 }
 
-/// The object without the list of who wrote which field: many small maps that nobody here reads.
+/// The object without `managedFields`: many small maps that no service reads.
 fn without_managed_fields(object: &str) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct ObjectWithManagedFields<'a> {
@@ -51,7 +50,7 @@ fn without_managed_fields(object: &str) -> Cow<'_, str> {
         return object.into();
     };
     let fields = metadata.managed_fields.get();
-    // It is a part of the object's text.
+    // The field's text is a part of the object's text.
     let start = fields.as_ptr().addr() - object.as_ptr().addr();
     let (before, after) = (&object[..start], &object[start + fields.len()..]);
     format!("{before}null{after}").into()

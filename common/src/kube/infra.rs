@@ -1,4 +1,4 @@
-//! The cluster that holds the `ProwJob`s. It stays the same one for as long as a service runs.
+//! The cluster that holds the `ProwJob`s. It never changes while a service runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,32 +16,32 @@ use super::{
 };
 use crate::service::ServiceReadiness;
 
-/// Between two tries at what did not work.
+/// The wait before a failed step is repeated.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// A client of the infrastructure cluster alone, with the credentials there are now.
+/// A client of the infrastructure cluster alone, with the current credentials.
 pub async fn infra_client(options: &KubernetesOptions) -> anyhow::Result<Client> {
     let contexts = KubeconfigContexts::read_at_start(options)?;
     Ok(find_infra_cluster(options, &contexts, &[]).await?.client)
 }
 
-/// The infrastructure cluster, with the context it was found by.
+/// The infrastructure cluster, with the context that describes it.
 pub(super) struct InfraCluster {
     pub(super) client: Client,
-    /// None in a cluster, and where no file was named: those credentials renew themselves.
+    /// `None` in a cluster, and if no file is named: those credentials renew themselves.
     context: Option<InfraContext>,
 }
 
 struct InfraContext {
     server: Option<String>,
     origin: ContextFingerprint,
-    /// What requests go through.
+    /// The client that sends the requests.
     current: Arc<watch::Sender<Client>>,
-    /// The change to other credentials that is under way.
+    /// The running task that replaces the credentials.
     change: Option<AbortOnDropHandle<()>>,
 }
 
-/// The cluster this process runs in, else the current context, else what kubectl would take.
+/// The cluster that this process runs in, else the current context, else kubectl's default.
 pub(super) async fn find_infra_cluster(
     options: &KubernetesOptions,
     contexts: &KubeconfigContexts,
@@ -61,7 +61,7 @@ pub(super) async fn find_infra_cluster(
         let client = build_context_client(context.clone(), options.timeouts).await;
         return Ok(InfraCluster::from_context(client.context(what)?, context));
     }
-    // There is none, or it says no current context: the error says which.
+    // There is no file, or it has no current context: the error says which.
     let config = Config::from_kubeconfig(&KubeConfigOptions::default())
         .await
         .context("no cluster: run in one, or give --kubeconfig a file with a current-context")?;
@@ -97,8 +97,8 @@ impl InfraCluster {
         }
     }
 
-    /// Takes over credentials that have changed in the files. Another cluster is none of this
-    /// process's: all that it knows is of the first.
+    /// Applies credentials that have changed in the files. It never changes to another cluster,
+    /// because this process's state is about the first one.
     pub(super) fn update_credentials(
         &mut self,
         contexts: &KubeconfigContexts,
@@ -127,7 +127,7 @@ impl InfraCluster {
     }
 }
 
-/// Until the new credentials can be used the old ones stay.
+/// Keeps the old credentials until the new ones can be used.
 async fn replace_client(
     context: KubeconfigContext,
     timeouts: KubernetesTimeouts,
@@ -152,8 +152,8 @@ async fn replace_client(
     }
 }
 
-/// Asks until all rights in the namespace of the `ProwJob`s are there; the service is not ready
-/// without those that its work depends on.
+/// Checks the permissions in the namespace of the `ProwJob`s until all are granted. The service is
+/// not ready without those that its work depends on.
 pub(super) async fn await_rights(
     client: Client,
     namespace: String,

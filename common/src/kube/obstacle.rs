@@ -1,22 +1,22 @@
-//! Why a build cluster cannot be worked on.
+//! The reasons why a build cluster is not usable.
 
 use std::fmt;
 
 use super::MissingPermission;
 
-/// Why a build cluster cannot be worked on. Its text follows the name of whoever wants to, and is
-/// for operators; [`ClusterObstacle::public_text`] is for everyone.
+/// Why a build cluster is not usable. The text follows the name of the service, and is for
+/// operators; [`ClusterObstacle::public_text`] is for everyone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClusterObstacle {
-    /// It is being asked for the first time.
+    /// The first attempt to connect is still running.
     NotAsked,
     /// No client can be made of its context.
     NoClient(String),
     /// It does not answer.
     NoAnswer(String),
-    /// It answers, and does not know whose credentials these are.
+    /// It answers, and does not accept the credentials.
     Unauthorized(String),
-    /// It answers, and these rights are missing.
+    /// It answers, and does not grant these permissions.
     Forbidden(Vec<MissingPermission>),
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for ClusterObstacle {
 }
 
 impl From<kube::Error> for ClusterObstacle {
-    /// Why a question that everyone with credentials may ask got no answer.
+    /// The obstacle that a failed `SelfSubjectAccessReview` shows.
     fn from(error: kube::Error) -> Self {
         let unauthorized = matches!(&error, kube::Error::Api(status) if status.code == 401);
         let why = format!("{:#}", anyhow::Error::from(error));
@@ -49,8 +49,8 @@ impl From<kube::Error> for ClusterObstacle {
 }
 
 impl ClusterObstacle {
-    /// What everyone may read, after the cluster's name and a verb's place: no address, path or
-    /// word of a library is in it. `service` is whoever wants to work there.
+    /// A text for everyone that continues a sentence after the cluster's name. It has no address,
+    /// no path and no error text of a library. `service` is the service that needs the cluster.
     #[must_use]
     pub fn public_text(&self, service: &str) -> String {
         match self {
@@ -69,7 +69,7 @@ impl ClusterObstacle {
         }
     }
 
-    /// Whether `other` tells people nothing new: the text of an error is another each time.
+    /// Whether `other` tells users nothing new. The texts of errors are not compared: they vary.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {

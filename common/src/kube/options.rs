@@ -9,19 +9,19 @@ use crate::{duration::GoDuration, service::flags};
 #[group(skip)]
 pub struct KubernetesOptions {
     /// Path to a kubeconfig file; each of its contexts is a build cluster. Without this and
-    /// --kubeconfig-dir the files of $KUBECONFIG are taken, else ~/.kube/config.
+    /// --kubeconfig-dir the files of $KUBECONFIG are used, else ~/.kube/config.
     #[arg(long)]
     pub kubeconfig: Option<PathBuf>,
     /// Folder of kubeconfig files, read like --kubeconfig.
     #[arg(long)]
     pub kubeconfig_dir: Option<PathBuf>,
-    /// Only files of --kubeconfig-dir that end like this are read.
+    /// Only files of --kubeconfig-dir with this suffix are read.
     #[arg(long, default_value = "")]
     pub kubeconfig_suffix: String,
-    /// Token file that replaces the service account's in-cluster one.
+    /// Token file that replaces the in-cluster token of the service account.
     #[arg(long)]
     pub projected_token_file: Option<PathBuf>,
-    /// Do not use the cluster this process runs in.
+    /// Do not use the cluster that this process runs in.
     #[arg(
         long,
         value_parser = flags::parse_bool,
@@ -36,24 +36,24 @@ pub struct KubernetesOptions {
 }
 
 impl KubernetesOptions {
-    /// Whether they say where kubeconfigs are.
+    /// Whether the flags name kubeconfig files.
     pub(super) fn names_files(&self) -> bool {
         self.kubeconfig.is_some() || self.kubeconfig_dir.is_some()
     }
 }
 
-/// How long a cluster may be silent. Not Prow's; 0 is for ever.
+/// How long a cluster may be silent. Not Prow's; 0 means for ever.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(skip)]
 pub struct KubernetesTimeouts {
-    /// Longest wait for a cluster's answer, and between two pieces of it. Not Prow's.
+    /// Longest wait for a cluster's response, and between two chunks of it. Not Prow's.
     #[arg(
         long = "kubernetes-client.request-timeout",
         value_name = "DURATION",
         default_value = "20s"
     )]
     pub request: GoDuration,
-    /// Longest silence of a watch, which the API breaks about every minute. Not Prow's.
+    /// Longest silence of a watch, which the API normally breaks about every minute. Not Prow's.
     #[arg(
         long = "kubernetes-client.watch-timeout",
         value_name = "DURATION",

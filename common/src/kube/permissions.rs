@@ -1,8 +1,8 @@
-//! What a service must be allowed in its clusters, asked of each cluster's API itself.
+//! The permissions that a service needs in its clusters, checked through each cluster's API.
 //!
-//! Prow asks whether its controller manager and sinker may do what they do with pods, by one
-//! `SelfSubjectAccessReview` a verb, and leaves a cluster out that says no. Here every service
-//! asks, for everything it does.
+//! Prow checks whether its controller manager and sinker may do what they do with pods, by one
+//! `SelfSubjectAccessReview` per verb, and omits a cluster that denies one. Here every service
+//! checks everything that it does.
 
 use std::{fmt, sync::Arc};
 
@@ -12,32 +12,32 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::{Api, Client, api::PostParams};
 
-/// What a service needs, in the namespace of its `ProwJob`s and in that of its pods.
+/// The permissions that a service needs, in the namespaces of its `ProwJob`s and of its pods.
 #[derive(Clone, Copy, Debug)]
 pub struct RequiredPermissions {
-    /// The service's name, as its manifest in `k8s/base` has it.
+    /// The service's name, as in its manifest in `k8s/base`.
     pub service: &'static str,
-    /// Of the infrastructure cluster, in `prowjob_namespace`.
+    /// The permissions in the infrastructure cluster, in `prowjob_namespace`.
     pub infra: &'static [ClusterPermission],
-    /// Of each build cluster, in `pod_namespace`; none for a service that works in no build
-    /// cluster.
+    /// The permissions in each build cluster, in `pod_namespace`; `None` for a service that does
+    /// not use build clusters.
     pub build: Option<&'static [ClusterPermission]>,
 }
 
-/// The right to do some things with one kind of object.
+/// The permission to use some verbs on one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterPermission {
-    /// The API's group; empty for the core's.
+    /// The API group; empty for the core group.
     pub group: &'static str,
     /// The resource, with its subresource after a slash.
     pub resource: &'static str,
     pub verbs: &'static [&'static str],
-    /// What does not work without it. None: nothing does, and the cluster is not worked on.
+    /// What fails without it. `None`: everything, and the cluster is not used.
     pub only_for: Option<&'static str>,
 }
 
 impl ClusterPermission {
-    /// One that all work depends on.
+    /// A permission that all work depends on.
     pub const fn essential(
         group: &'static str,
         resource: &'static str,
@@ -51,7 +51,7 @@ impl ClusterPermission {
         }
     }
 
-    /// One of the core group without which all but `what` works.
+    /// A permission in the core group without which only `what` fails.
     pub const fn only_for(
         what: &'static str,
         resource: &'static str,
@@ -66,11 +66,11 @@ impl ClusterPermission {
     }
 }
 
-/// A right of which some verbs are not granted.
+/// A permission of which some verbs are not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingPermission {
     pub right: ClusterPermission,
-    /// Those of the right's verbs that are not granted.
+    /// The verbs that are not granted.
     pub verbs: Vec<&'static str>,
     pub namespace: Arc<str>,
 }
@@ -85,7 +85,7 @@ impl fmt::Display for MissingPermission {
 }
 
 impl MissingPermission {
-    /// As kubectl and RBAC messages write it: `prowjobs.prow.k8s.io`, `pods`.
+    /// The form of kubectl and RBAC messages: `prowjobs.prow.k8s.io`, `pods`.
     fn qualified_resource(&self) -> String {
         let (group, resource) = (self.right.group, self.right.resource);
         if group.is_empty() {
@@ -94,8 +94,8 @@ impl MissingPermission {
         format!("{resource}.{group}")
     }
 
-    /// One line about a right that all work depends on. `cluster`: a build cluster, else the
-    /// infrastructure cluster.
+    /// Logs one line about a permission that all work depends on. `cluster` is a build cluster, or
+    /// `None` for the infrastructure cluster.
     pub(super) fn log_error(&self, cluster: Option<&str>, service: &str) {
         let what_to_do = what_to_do(service);
         tracing::error!(
@@ -108,7 +108,7 @@ impl MissingPermission {
         );
     }
 
-    /// One line about a right that some of the work depends on.
+    /// Logs one line about a permission that some of the work depends on.
     pub(super) fn log_warning(&self, cluster: Option<&str>, service: &str) {
         let what = self.right.only_for.unwrap_or("all work");
         let what_to_do = what_to_do(service);
@@ -122,14 +122,14 @@ impl MissingPermission {
     }
 }
 
-/// What lines call the infrastructure cluster.
+/// The name of the infrastructure cluster in log lines.
 const INFRA: &str = "the infrastructure cluster";
 
 fn what_to_do(service: &str) -> String {
     format!("grant it with a Role and a RoleBinding there, as k8s/base/{service}.yaml does")
 }
 
-/// Which of `rights` are missing. An API that keeps no record of rights is believed to grant all.
+/// Which of `rights` are missing. An API without access reviews counts as granting all.
 pub(super) async fn find_missing_permissions(
     client: &Client,
     namespace: &Arc<str>,
@@ -171,7 +171,7 @@ async fn is_allowed(
 ) -> kube::Result<bool> {
     match api.create(&PostParams::default(), &review).await {
         Ok(answer) => Ok(answer.status.is_some_and(|status| status.allowed)),
-        // The API does not say, or not to this service: its work will show.
+        // The API does not say, or does not tell this service: assume yes, the work will show it.
         Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => Ok(true),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! Watches that go on whatever happens: kube's, with what they lack.
+//! Watches that never end: kube's watcher, with what it lacks.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -14,13 +14,13 @@ use kube::{
 use rand::Rng;
 use serde::de::DeserializeOwned;
 
-/// After the first failure; twice as long after each one in a row, as client-go's.
+/// The pause after the first failure; it doubles with each failure in a row, as client-go's.
 const FIRST_PAUSE: Duration = Duration::from_millis(800);
-/// An API that answers again is heard of within this. Kube's pauses grow to a minute.
+/// The longest pause, so that a recovered API is soon used again. Kube's pauses grow to a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Every event of a watch, for as long as it is polled. A failure is logged and tried again after
-/// a pause that grows with each in a row.
+/// Every event of a watch, for as long as it is polled. A failure is logged, and tried again after
+/// a pause that grows with each failure in a row.
 pub fn watch_objects<K>(
     api: Api<K>,
     config: watcher::Config,
@@ -32,7 +32,7 @@ where
     watch_objects_with_failures(api, config, what).filter_map(async |event| event.ok())
 }
 
-/// The same with an error for every failure, before it is tried again.
+/// As [`watch_objects`], with an error for every failure, before it is tried again.
 pub fn watch_objects_with_failures<K>(
     api: Api<K>,
     config: watcher::Config,
@@ -49,9 +49,9 @@ where
         })
 }
 
-/// A watcher that lists again when the version it would go on from is gone. Kube's does so when an
-/// event says it; an answer that says it, as of a proxy or an API of an aggregated server, makes it
-/// ask for the same version for ever.
+/// A watcher that lists again if its `resourceVersion` is gone (410). Kube's does so if a watch
+/// event says it. If the HTTP response says it, as of a proxy or an aggregated API, Kube's asks for
+/// the same version for ever.
 fn relist_when_gone<S, T>(start: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
 where
     S: Stream<Item = watcher::Result<T>> + Unpin,
@@ -67,7 +67,7 @@ where
     })
 }
 
-/// Between failures. Up to a quarter longer than said, so that not all clients come at once.
+/// The pauses between failures, each up to a quarter longer, so that not all clients retry at once.
 struct WatchBackoff {
     failures: u32,
 }

@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` that `k8s/crd.yaml` is made of.
+//! Makes the `CustomResourceDefinition` that `k8s/crd.yaml` holds.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -6,20 +6,20 @@ use serde_json::{Map, Value, json};
 
 use super::ProwJob;
 
-/// Kubernetes serves a kind of a `k8s.io` group only where it is told who agreed to it.
+/// Kubernetes serves a kind of a `k8s.io` group only if this annotation names the approval.
 const API_APPROVED: (&str, &str) = (
     "api-approved.kubernetes.io",
     "https://github.com/kubernetes/test-infra/pull/8669",
 );
 
-/// The CRD with Prow's rules: no status subresource, and a finished state needs its
-/// `completionTime` (`aborted` may lack it: its pod may still be ending).
+/// The CRD with Prow's rules: it has no status subresource, and a finished state needs a
+/// `completionTime` (`aborted` may lack it, because its pod may still be terminating).
 ///
-/// It takes what any of upstream's takes, and fills in nothing. It refuses an object without any
-/// `spec`, and a `path_strategy` that nobody knows, which ends upstream's crier.
+/// It takes what any of upstream's CRDs takes, and fills in no defaults. It refuses an object
+/// without a `spec` and an unknown `path_strategy`, on which upstream's crier exits.
 ///
-/// Pod specs are not described field by field: upstream inlines their schema, 10,488 lines that
-/// plain `kubectl apply` cannot take.
+/// Pod specs are not described field by field: upstream inlines their schema, 10,488 lines, which
+/// plain `kubectl apply` cannot handle.
 pub fn build_prowjob_crd() -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(ProwJob::crd()).expect("a CRD is JSON");
     crd["metadata"]["annotations"] = json!({API_APPROVED.0: API_APPROVED.1});
@@ -49,7 +49,7 @@ pub fn build_prowjob_crd() -> CustomResourceDefinition {
     serde_json::from_value(crd).expect("the edited CRD is still one")
 }
 
-/// Leaves out what serde would do for a field that is missing.
+/// Removes the defaults that serde would fill in for missing fields.
 fn relax_schema(schema: &mut Value) {
     let Value::Object(rules) = schema else {
         return;

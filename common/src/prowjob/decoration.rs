@@ -1,5 +1,5 @@
-//! `decoration_config`: how the pod utilities wrap a job. Merging is job over default, field by
-//! field.
+//! `decoration_config`: how the pod utilities wrap a job. The job's fields are merged over the
+//! defaults, field by field.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,11 @@ use serde_json::Value;
 use super::spec::{is_empty_list, null_default};
 use crate::duration::GoDuration;
 
-/// A field left out takes the installation's default; one that is nowhere set takes the pod
-/// utility's own.
+/// An omitted field takes the installation's default; if that is unset, too, the pod utility's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DecorationConfig {
-    /// Then the test gets SIGINT. Entrypoint's own default is 2 h.
+    /// After this time the test gets SIGINT. The entrypoint's own default is 2 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<GoDuration>,
     /// Between SIGINT and SIGKILL. Entrypoint's own default is 15 s.
@@ -143,7 +142,7 @@ pub struct Resources {
 /// A Kubernetes object kept as written.
 pub type RawObject = super::RawPodSpec;
 
-/// Where logs and artifacts go. The name is history: every kind of bucket goes here.
+/// Where logs and artifacts go. The name is historical: any kind of bucket is allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GcsConfiguration {
@@ -248,9 +247,9 @@ pub struct SchedulingOptions {
 }
 
 impl DecorationConfig {
-    /// This configuration with what it leaves open taken from `default`.
+    /// This configuration, with the fields that it leaves unset taken from `default`.
     ///
-    /// Lists count as left open when empty, but for the four that are optional; maps and groups
+    /// An empty list counts as unset, but for the four lists that are `Option`s. Maps and groups
     /// are merged key by key. Unlike upstream, a job's own `mediaTypes` entry wins over a
     /// default's.
     pub fn apply_default(&self, default: &Self) -> Self {
@@ -263,7 +262,7 @@ impl DecorationConfig {
         merged
     }
 
-    /// An empty list is left out of JSON, and yet clears a default's.
+    /// JSON leaves out an empty list, but an empty list clears the default's list.
     fn keep_empty_lists(&mut self, mine: &Self, default: &Self) {
         if let Some(merged) = &mut self.gcs_configuration {
             let list = |it: &Self| it.gcs_configuration.as_ref()?.compress_file_types.clone();
@@ -282,7 +281,7 @@ impl DecorationConfig {
     }
 }
 
-/// A quantity is a text or a number.
+/// A quantity is a string or a number.
 fn deserialize_quantity<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -300,7 +299,7 @@ fn deserialize_quantity<'de, D: Deserializer<'de>>(
     )
 }
 
-/// An empty text is none.
+/// An empty string means no strategy.
 fn deserialize_path_strategy<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<PathStrategy>, D::Error> {
@@ -310,7 +309,7 @@ fn deserialize_path_strategy<'de, D: Deserializer<'de>>(
         .transpose()
 }
 
-/// Groups that are merged by field; any other value of the job replaces the default's whole.
+/// Groups that are merged field by field. Any other value of the job replaces the whole default.
 const MERGED_GROUPS: [&str; 6] = [
     "utility_images",
     "resources",
@@ -386,7 +385,7 @@ mod tests {
             "censoring_options": {},
             "scheduling_options": {"affinity": {}},
         });
-        // However many defaults there are.
+        // The result does not depend on the number of defaults.
         for job in [
             empty.apply_default(&filled),
             empty.apply_default(&filled).apply_default(&filled),

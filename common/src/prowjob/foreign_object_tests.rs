@@ -1,4 +1,4 @@
-//! Objects that others made: what is missing is what it is in Go, and hides no object.
+//! Objects that other programs made: a missing field has Go's default, and hides no object.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Labels and annotations of `ProwJob`s and their pods, with Prow's rules for making a value fit.
+//! Labels and annotations of `ProwJob`s and their pods, with Prow's rules for shortening values.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,17 @@ pub const REPO: &str = "prow.k8s.io/refs.repo";
 pub const BASE_REF: &str = "prow.k8s.io/refs.base_ref";
 pub const PULL: &str = "prow.k8s.io/refs.pull";
 pub const RETEST: &str = "prow.k8s.io/retest";
-/// Which retry of a periodic's run it is, from 1.
+/// The number of this retry of a periodic's run, from 1.
 pub const RE_RUN: &str = "prow.k8s.io/re-run";
 pub const IS_OPTIONAL: &str = "prow.k8s.io/is-optional";
-/// Annotation of an aborted run: the newer one that took its place. Not Prow's.
+/// Annotation of an aborted run: the newer run that replaced it. Not Prow's.
 pub const SUPERSEDED_BY: &str = "prow.k8s.io/superseded-by";
-/// Annotation: what plank saw in the way of the run and since when, as JSON. Not Prow's.
+/// Annotation: the obstacle that keeps the run waiting and since when, as JSON. Not Prow's.
 pub const WAITING_FOR: &str = "prow.k8s.io/waiting-for";
-/// Annotation of a pod: the uid of the `ProwJob` it was made for, since another may have its name
-/// later. Not Prow's.
+/// Annotation of a pod: the uid of its `ProwJob`, because a later `ProwJob` may have the same name.
+/// Not Prow's.
 pub const JOB_UID: &str = "prow.k8s.io/job-uid";
-/// The delivery id of the webhook that made the job.
+/// The delivery id of the webhook event that made the job.
 pub const EVENT_GUID: &str = "event-GUID";
 
 /// Longest label value Kubernetes takes, in bytes.
@@ -36,9 +36,9 @@ const MAX_VALUE: usize = 63;
 
 /// Labels and annotations for a job; the job's own `labels` and `annotations` win.
 ///
-/// Annotations keep the full job name and context, labels are cut to fit. A label value that
-/// Kubernetes would refuse is replaced by its last path segment, and left out when that does
-/// not fit either.
+/// Annotations keep the full job name and context; labels are truncated. A label value that
+/// Kubernetes would refuse is replaced by its last path segment, and left out if that is invalid,
+/// too.
 pub fn labels_and_annotations(
     spec: &ProwJobSpec,
     labels: &StringMap,
@@ -72,8 +72,8 @@ pub fn labels_and_annotations(
     (labels, notes)
 }
 
-/// The value of [`EVENT_GUID`]: the delivery id, or what stands for one that Kubernetes would
-/// refuse.
+/// The value of [`EVENT_GUID`]: the delivery id, or its hash if Kubernetes would refuse the id as a
+/// label value.
 pub fn event_guid(delivery: &str) -> String {
     if is_label_value(delivery) {
         return delivery.to_owned();

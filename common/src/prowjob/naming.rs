@@ -1,4 +1,4 @@
-//! Making a `ProwJob`, and naming it so that doing it twice does it once.
+//! Makes a `ProwJob`, with a name that is the same each time, so that making it twice makes one.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -11,8 +11,8 @@ use super::{
 
 /// A `ProwJob` ready to be created.
 ///
-/// `state` is `triggered`, or `scheduling` where a scheduler chooses clusters. Times in
-/// Kubernetes are whole seconds.
+/// The `state` is `triggered`, or `scheduling` where a scheduler chooses clusters. Kubernetes
+/// stores times in whole seconds.
 pub fn new_prowjob(
     name: String,
     namespace: &str,
@@ -44,22 +44,22 @@ fn whole_second(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// What makes two jobs of one event the same job.
+/// What identifies a job of an event.
 #[derive(Clone, Copy, Debug)]
 pub struct JobKey<'a> {
-    /// Random, kept beside the `ProwJob` namespace: GitHub gives one delivery id to every
-    /// webhook that hears an event.
+    /// A random id, stored with the `ProwJob` namespace: GitHub sends the same delivery id to every
+    /// webhook that is subscribed to the event.
     pub installation: Uuid,
     pub delivery: &'a str,
     pub job_type: ProwJobType,
     /// `org/repo`.
     pub repo: &'a str,
-    /// As `Refs` displays them.
+    /// In the `Display` form of `Refs`.
     pub refs: &'a str,
     pub job: &'a str,
 }
 
-/// The name of the `ProwJob` that an event makes of a job: a UUID (version 5) of [`JobKey`].
+/// The name of the `ProwJob` that an event makes for a job: a UUID (version 5) of [`JobKey`].
 pub fn event_name(identity: &JobKey<'_>) -> String {
     let parts = [
         identity.delivery,
@@ -68,15 +68,15 @@ pub fn event_name(identity: &JobKey<'_>) -> String {
         identity.refs,
         identity.job,
     ];
-    // A NUL cannot occur in any part, so that no two identities run together.
+    // No part can contain a NUL, so two different keys never give the same text.
     Uuid::new_v5(&identity.installation, parts.join("\0").as_bytes()).to_string()
 }
 
-/// The name of a periodic's run: a UUID (version 5) of the job, the moment it was due and which
-/// retry it is, so that making it twice makes it once.
+/// The name of a periodic's run: a UUID (version 5) of the job, its slot (when it was due) and the
+/// number of the retry, so that making it twice makes one.
 ///
-/// `late` is when whoever makes it began to look, if that is after the slot: somebody may have
-/// made a run of this slot before and somebody deleted it, and pods of that run may be there.
+/// `late` is when the caller began to look, if that is after the slot: a run of this slot may have
+/// been made and deleted before, and its pods may still exist.
 pub fn periodic_name(
     installation: Uuid,
     job: &str,

@@ -1,29 +1,29 @@
-//! A pod spec as it was written: no field is lost on the way to the pod, known or not.
+//! A pod spec as it was written: the pod gets every field, known or unknown.
 
 use k8s_openapi::api::core::v1::PodSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A JSON object kept whole.
+/// A JSON object that keeps every field.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawPodSpec(pub serde_json::Map<String, Value>);
 
 impl RawPodSpec {
-    /// The spec as Kubernetes' own type; fields this version of the type does not know are
-    /// not in it.
+    /// The spec as Kubernetes' own type. It lacks the fields that this version of the type does not
+    /// know.
     pub fn to_pod_spec(&self) -> Result<PodSpec, serde_json::Error> {
         PodSpec::deserialize(&Value::Object(self.0.clone()))
     }
 
-    /// With what Kubernetes' schemas require and a job may leave out, such as the name of its only
-    /// container, as empty values, and with the `resources` that Go writes of every container.
-    /// Upstream's CRD refuses a `ProwJob` without the former.
+    /// This spec, with the fields that Kubernetes' schemas require and a job may omit (such as the
+    /// name of its only container) as empty values, and with the `resources` that Go writes for
+    /// every container. Upstream's CRD refuses a `ProwJob` without the required fields.
     #[must_use]
     pub fn with_required_fields(&self) -> Self {
         let Ok(mut complete) = self.to_pod_spec().and_then(serde_json::to_value) else {
-            // Whoever reads it tells what is wrong with it.
+            // Whoever reads the spec reports what is wrong with it.
             return self.clone();
         };
         for group in ["containers", "initContainers", "ephemeralContainers"] {

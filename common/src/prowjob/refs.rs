@@ -1,4 +1,4 @@
-//! Which commit, and which pull requests merged into it, a job runs on.
+//! The commit that a job runs on, and the pull requests that are merged into it.
 
 use std::fmt;
 
@@ -118,14 +118,14 @@ pub struct Pull {
     pub author_link: String,
 }
 
-/// No pull request has a number below 1, whatever somebody wrote.
+/// A number below 1 is read as 0: no pull request has it.
 fn pull_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = Option::<i64>::deserialize(deserializer)?;
     Ok(number.unwrap_or_default().try_into().unwrap_or_default())
 }
 
 impl Refs {
-    /// The path alias, else the repository's address without its scheme, else its place on GitHub.
+    /// The path alias, else the repository's URL without its scheme, else its path on GitHub.
     pub fn import_path(&self) -> String {
         if !self.path_alias.is_empty() {
             return self.path_alias.clone();
@@ -136,7 +136,7 @@ impl Refs {
         }
     }
 
-    /// Where the clone lands: below `src/` of `root`, without empty segments, `.` and `..`.
+    /// The folder of the clone: below `src/` of `root`, without empty, `.` and `..` segments.
     pub fn clone_dir(&self, root: &str) -> String {
         let mut segments = Vec::new();
         let below = self.import_path();

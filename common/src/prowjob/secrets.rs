@@ -1,4 +1,4 @@
-//! Which Secrets reach the containers of a pod. What a container can read, it can print.
+//! Which Secrets reach the containers of a pod. A container can print what it can read.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use super::{ProwJobSpec, RawPodSpec};
 
-/// How much of a Secret is given, and whether the pod starts without it.
+/// Which keys of a Secret a pod is given, and whether the pod starts without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GivenSecret {
-    /// Every key of it.
+    /// All keys.
     Whole { optional: bool },
     /// These keys; `true` if the pod starts without the key.
     Keys(BTreeMap<String, bool>),
 }
 
 impl GivenSecret {
-    /// Both together: what one of them needs is needed.
+    /// Both together: a key is required if either of the two requires it.
     fn merge_with(self, other: Self) -> Self {
         match (self, other) {
             (Self::Keys(mut keys), Self::Keys(more)) => {
@@ -36,7 +36,7 @@ impl GivenSecret {
         }
     }
 
-    /// Whether the pod starts though there is no such Secret.
+    /// Whether the pod starts without the Secret.
     #[must_use]
     pub fn is_optional(&self) -> bool {
         match self {
@@ -49,16 +49,16 @@ impl GivenSecret {
 /// The Secrets that reach any container of `spec` by volume, projected volume, `env` or
 /// `envFrom`, by name. A volume that no container mounts reaches none.
 ///
-/// An error if what could name a Secret has another form than Kubernetes gives it.
+/// An error if a field that could name a Secret does not have Kubernetes' form.
 pub fn list_secrets(spec: &RawPodSpec) -> Result<BTreeMap<String, GivenSecret>, serde_json::Error> {
     Ok(PartialPodSpec::parse_spec(spec)?.collect_secrets())
 }
 
-/// Whether the job's spec gives a Secret to a container of its own. What cannot be known, such as
-/// a pipeline that another program runs, counts as given.
+/// Whether the job's spec gives a Secret to one of its own containers. It counts as given where
+/// that cannot be known, for example for a pipeline that another program runs.
 #[must_use]
 pub fn gives_secret(spec: &ProwJobSpec) -> bool {
-    /// The volumes of decoration that hold no Secret.
+    /// Decoration's volumes that hold no Secret.
     const HARMLESS: [&str; 4] = ["logs", "tools", "code", "clonerefs-tmp"];
     let Some(Ok(spec)) = spec.pod_spec.as_ref().map(PartialPodSpec::parse_spec) else {
         return true;
@@ -70,11 +70,11 @@ pub fn gives_secret(spec: &ProwJobSpec) -> bool {
     let mut mounts = spec
         .all_containers()
         .flat_map(PartialContainer::mounted_volumes);
-    // A job may mount the volumes that decoration adds, and most of these are Secrets.
+    // A job may mount the volumes that decoration adds, and most of those are Secrets.
     mounts.any(|mount| !is_known(mount)) || !spec.collect_secrets().is_empty()
 }
 
-/// Of a pod spec what can name a Secret. No other field's form matters: the API judges that.
+/// The fields of a pod spec that can name a Secret. The API server checks all other fields.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PartialPodSpec {
@@ -156,7 +156,7 @@ impl PartialPodSpec {
 }
 
 impl PartialContainer {
-    /// The names of the volumes that it mounts.
+    /// The names of the volumes that the container mounts.
     fn mounted_volumes(&self) -> impl Iterator<Item = &str> {
         let mounts = self.volume_mounts.iter().flatten();
         mounts.map(|mount| mount.name.as_str())

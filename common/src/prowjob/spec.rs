@@ -1,4 +1,4 @@
-//! `spec`: what was asked for. Never changed after creation, except by an operator's hand.
+//! `spec`: what is requested. It never changes after creation, unless an operator edits it.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -142,22 +142,22 @@ impl ProwJobSpec {
         }
     }
 
-    /// The reference the job is about: its own, else its first extra one.
+    /// The reference that the job is about: its own `refs`, else its first extra one.
     pub fn main_refs(&self) -> Option<&Refs> {
         self.refs.as_ref().or(self.extra_refs.first())
     }
 }
 
 impl ProwJob {
-    /// Completion is told by `completionTime` alone, never by the state: an aborted job
-    /// may still have a pod to end.
+    /// Only `completionTime` means that a job is complete, never its state: the pod of an aborted
+    /// job may still be running.
     pub fn is_complete(&self) -> bool {
         self.status
             .as_ref()
             .is_some_and(|status| status.completion_time.is_some())
     }
 
-    /// `triggered` where none is written: whoever made the job wants it run.
+    /// A missing state means `triggered`: whoever made the job wants it to run.
     pub fn state(&self) -> ProwJobState {
         self.status
             .as_ref()
@@ -182,8 +182,8 @@ impl ProwJob {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum ProwJobType {
-    /// Whoever made the job has not said. It runs, has no folder in storage and is told of nowhere
-    /// but in Slack.
+    /// The job was made without a type. It runs, has no folder in storage and is reported only to
+    /// Slack.
     #[default]
     #[serde(skip)]
     Unset,
@@ -215,8 +215,8 @@ impl fmt::Display for ProwJobType {
     }
 }
 
-/// Which controller runs the job. Plank runs [`ProwJobAgent::KUBERNETES`] and no other; the
-/// field is open, as in Prow, where an unknown agent is somebody else's.
+/// Which controller runs the job. Plank runs only [`ProwJobAgent::KUBERNETES`]. The field is open,
+/// as in Prow: other controllers may run other agents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ProwJobAgent(pub String);
@@ -255,7 +255,7 @@ pub struct TektonPipelineRunSpec {
     pub v1beta1: Option<RawPodSpec>,
 }
 
-/// Who hears of the job, beyond the installation's defaults.
+/// Who is notified of the job, beyond the installation's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReporterConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -275,8 +275,8 @@ pub struct SlackReporterConfig {
         deserialize_with = "null_default"
     )]
     pub channel: String,
-    /// An explicit empty list turns reporting off; absence leaves the default. An empty list is
-    /// not written, `report` says it. Words that are no state stand for nothing.
+    /// An explicitly empty list turns reporting off; a missing list leaves the default. An empty
+    /// list is not written: `report` has that meaning. Unknown states are ignored.
     #[serde(skip_serializing_if = "is_empty_list")]
     pub job_states_to_report: Option<Vec<String>>,
     #[serde(
@@ -317,7 +317,7 @@ pub struct RerunAuthConfig {
 }
 
 impl RerunAuthConfig {
-    /// Why nobody can have meant this.
+    /// Why the settings contradict each other.
     pub fn find_contradiction(&self) -> Option<&'static str> {
         let lists = self.github_team_ids.len()
             + self.github_team_slugs.len()

@@ -1,4 +1,4 @@
-//! `status`: how far the job is. There is no status subresource: it is written with the object.
+//! `status`: the progress of a job. There is no status subresource; it is written with the object.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::spec::{is_zero, null_default};
 
-/// What the description of a job that waits begins with. Jobs that wait for the same limit have
-/// the same description: Deck counts their places in line by it. Not Prow's.
+/// The first words of the description of a waiting job. Jobs that wait for the same limit have the
+/// same description, by which Deck computes their queue positions. Not Prow's.
 pub const WAITING_PREFIX: &str = "Waiting: ";
 
 /// How far a job is. The names mix cases as Prow's do.
@@ -25,14 +25,14 @@ pub struct ProwJobStatus {
         skip_serializing_if = "Option::is_none"
     )]
     pub pending_time: Option<Time>,
-    /// Set once; its presence is what "complete" means.
+    /// Set once. A job is complete when it is set.
     #[serde(
         rename = "completionTime",
         default,
         skip_serializing_if = "Option::is_none"
     )]
     pub completion_time: Option<Time>,
-    /// Taken for `triggered` where it is missing.
+    /// A missing state means `triggered`.
     #[serde(default, deserialize_with = "null_default")]
     pub state: ProwJobState,
     #[serde(
@@ -71,7 +71,7 @@ pub struct ProwJobStatus {
         deserialize_with = "null_default"
     )]
     pub jenkins_build_id: String,
-    /// The state each reporter last told of.
+    /// The last state that each reporter reported.
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
@@ -80,7 +80,7 @@ pub struct ProwJobStatus {
     pub prev_report_states: BTreeMap<String, ProwJobState>,
 }
 
-/// A state that nobody knows is none that was told of.
+/// An unknown state counts as not reported.
 fn known_states<'de, D>(deserializer: D) -> Result<BTreeMap<String, ProwJobState>, D::Error>
 where
     D: Deserializer<'de>,
@@ -93,7 +93,7 @@ where
     Ok(known.collect())
 }
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(
     Clone,
     Copy,
@@ -119,7 +119,7 @@ pub enum ProwJobState {
     Success,
     Failure,
     Aborted,
-    /// The job could not be run; nothing is said of what it tests.
+    /// The job could not be run; this says nothing about the code that it tests.
     Error,
 }
 

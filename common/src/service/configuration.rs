@@ -1,4 +1,4 @@
-//! The configuration of a process: read at the start, followed until the end.
+//! The configuration of a process: read at the start, and watched until the end.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use super::logging;
 use crate::config::{Config, ConfigAgent, ConfigErrors, ConfigOptions, LoadMetrics, ProwConfig};
 
-/// Reads the configuration and keeps it up to date for as long as the agent lives; `log_level`
-/// is in force at once, and again with every change.
+/// Reads the configuration and keeps it up to date as long as the agent lives. `log_level` is
+/// applied at once, and again with every change.
 pub fn start_config_agent(
     options: &ConfigOptions,
     metrics: &LoadMetrics,
@@ -32,7 +32,7 @@ async fn watch_config_changes(mut config: watch::Receiver<Arc<Config>>) {
     }
 }
 
-/// Where watches were begun: they stay there.
+/// The namespaces in which watches were started: those watches do not move.
 fn watched_namespaces(config: &ProwConfig) -> [&str; 2] {
     [&config.prowjob_namespace, &config.pod_namespace]
 }

@@ -1,13 +1,13 @@
-//! Command lines as Go reads them: one dash or two, `--x=v` or `--x v`, booleans as `--b` or
-//! `--b=false`, the last of a repeated flag wins.
+//! Command lines as Go parses them: one dash or two, `--x=v` or `--x v`, booleans as `--b` or
+//! `--b=false`, and the last of repeated flags wins.
 
 use std::ffi::OsString;
 
 use clap::{Arg, CommandFactory, FromArgMatches};
 
 /// Parses `args` (without the program's name) into a group of options.
-///
-/// `name` is the program's name in messages. The error prints itself as clap's do, help and
+/// `name` is the program's name in messages. The error prints itself as clap's errors do, help and
+/// version included.
 /// version included.
 pub fn parse_flags<O: clap::Args>(
     name: &'static str,
@@ -22,7 +22,7 @@ pub fn parse_flags<O: clap::Args>(
     O::from_arg_matches(&matches)
 }
 
-/// One line in the log for each given flag of Prow's whose feature is absent.
+/// Logs one line for each given flag of Prow's whose feature is not implemented.
 pub fn warn_unimplemented_flags(given: impl IntoIterator<Item = &'static str>) {
     for flag in given {
         tracing::warn!(
@@ -45,8 +45,8 @@ pub fn parse_command<P: clap::Parser>(
     <P as FromArgMatches>::from_arg_matches(&matches)
 }
 
-/// `args` in the spelling that clap reads: two dashes, and a value joined to its flag, so that
-/// a value may begin with a dash.
+/// Rewrites `args` for clap: two dashes, and a value joined to its flag, so that a value may begin
+/// with a dash.
 pub fn normalize_args(
     args: impl IntoIterator<Item = OsString>,
     command: &clap::Command,
@@ -95,13 +95,13 @@ fn find_arg<'a>(command: &'a clap::Command, name: &str) -> Option<&'a Arg> {
     })
 }
 
-/// A boolean takes its value after `=` only.
+/// A boolean takes its value only after `=`.
 fn takes_next_arg(arg: &Arg) -> bool {
     arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
-/// A boolean in any of Go's spellings. Declare one as
-/// `#[arg(long, value_parser = flags::boolean, default_value = "true", num_args = 0..=1,
+/// Parses a boolean in any of Go's spellings. Declare one as
+/// `#[arg(long, value_parser = flags::parse_bool, default_value = "true", num_args = 0..=1,
 /// require_equals = true, default_missing_value = "true")]`.
 pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {

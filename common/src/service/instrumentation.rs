@@ -23,17 +23,17 @@ use tokio_util::sync::CancellationToken;
 use super::{ServeOptions, flags, serve_http};
 use crate::duration::GoDuration;
 
-/// Flags every service shares, as Prow spells them.
+/// Flags that every service shares, in Prow's spelling.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InstrumentationOptions {
     #[arg(long, default_value_t = 9090)]
     pub metrics_port: u16,
     #[arg(long, default_value_t = 8081)]
     pub health_port: u16,
-    /// Taken and unused: there is no Go profiler here.
+    /// Accepted and unused: there is no Go profiler here.
     #[arg(long, default_value_t = 6060, hide = true)]
     pub pprof_port: u16,
-    /// Taken and unused: there is no Go profiler here.
+    /// Accepted and unused: there is no Go profiler here.
     #[arg(
         long,
         value_parser = flags::parse_bool,
@@ -44,29 +44,29 @@ pub struct InstrumentationOptions {
         hide = true
     )]
     pub profile_memory_usage: bool,
-    /// Taken and unused: there is no Go profiler here.
+    /// Accepted and unused: there is no Go profiler here.
     #[arg(long, default_value = "30s", hide = true)]
     pub memory_profile_interval: GoDuration,
 }
 
-/// Whether the service can do its work. Starts as no.
+/// Whether the service can do its work. It starts as not ready.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceReadiness(Arc<ReadinessConditions>);
 
 #[derive(Debug, Default)]
 struct ReadinessConditions {
     set: AtomicBool,
-    /// The infrastructure cluster refuses what the work depends on.
+    /// The infrastructure cluster refuses a permission that the work depends on.
     forbidden: AtomicBool,
 }
 
 impl ServiceReadiness {
-    /// What the service says of itself.
+    /// Sets the service's own part of the readiness.
     pub fn set_ready(&self, ready: bool) {
         self.0.set.store(ready, Ordering::Release);
     }
 
-    /// Whether the rights are there that the work depends on; they are believed to be.
+    /// Sets whether the permissions that the work depends on are granted; they are assumed to be.
     pub fn set_permitted(&self, allowed: bool) {
         self.0.forbidden.store(!allowed, Ordering::Release);
     }
@@ -79,14 +79,14 @@ impl ServiceReadiness {
 /// A service's metrics and health.
 #[derive(Debug, Default)]
 pub struct Instrumentation {
-    /// Register metrics here before [`Instrumentation::serve`].
+    /// Register metrics here before [`Instrumentation::serve_ports`].
     pub registry: Registry,
-    /// To be set once the service can do its work.
+    /// The service sets this once it can do its work.
     pub ready: ServiceReadiness,
 }
 
 impl Instrumentation {
-    /// Binds both ports and serves until `shutdown`; not ready from then on.
+    /// Binds both ports and serves until `shutdown`, after which `/healthz/ready` answers 503.
     pub async fn serve_ports(
         self,
         options: &InstrumentationOptions,
@@ -99,7 +99,7 @@ impl Instrumentation {
             .await
             .context("--health-port")?;
         let health_router = health_router(self.ready, shutdown.clone());
-        // A probe hears that the service is draining until the process ends.
+        // The health port answers probes until the process ends.
         tokio::spawn(serve_http(
             health,
             health_router,
@@ -122,7 +122,7 @@ async fn bind_port(port: u16) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on port {port}"))
 }
 
-/// `/metrics` in the form that Prometheus reads.
+/// `/metrics` in the `OpenMetrics` text format, which Prometheus reads.
 pub fn metrics_router(registry: Arc<Registry>) -> Router {
     Router::new()
         .route("/metrics", get(render_metrics))

@@ -1,17 +1,17 @@
-//! Leader election on `coordination.k8s.io/v1` Leases: of several replicas one works.
+//! Leader election on `coordination.k8s.io/v1` Leases: one of several replicas works.
 //!
 //! ```text
-//! Lease object ─► step::step ─► acquire, renew ─► Fence ─► clients that send, or refuse to
+//! Lease object ─► next_step ─► acquire, renew ─► LeaderFence ─► clients that send, or refuse to
 //! ```
 //!
-//! The protocol is client-go's, so a replica of Prow's own service competes fairly: another's
-//! lease has expired once its record was not seen to change for as long as it promises, on this
-//! process's clock. No other machine's clock is trusted. Reading and writing need the verbs
-//! `get`, `create` and `update` only, which is what Prow's roles grant on its lock's name.
+//! The protocol is client-go's, so it is fair to a replica of Prow's own service: another holder's
+//! lease has expired once its record has not changed for its lease duration, on this process's
+//! clock. No other machine's clock is trusted. It needs only the verbs `get`, `create` and
+//! `update`, which Prow's roles grant for the name of its lock.
 //!
-//! Own code because kube has no leader election and the crates that have one (kubert,
-//! kube-leader-election, kube-lease-manager) compare another machine's time with this one's, and
-//! none has a fence.
+//! This is our own code because kube has no leader election, and the crates that have one (kubert,
+//! kube-leader-election, kube-lease-manager) compare another machine's time with this one's and
+//! have no fence.
 
 mod fence;
 mod step;
@@ -39,19 +39,19 @@ pub use fence::{LeaderFence, NotLeading};
 use step::{LeaseState, LeaseStep, next_step};
 pub use timing::LeaderElectionOptions;
 
-/// What client-go writes when it gives a lease up.
+/// The lease duration that client-go writes when it releases a lease.
 const RELEASED_LEASE_DURATION: Duration = Duration::from_secs(1);
 
-/// Who competes for leases, and at what pace.
+/// A process that competes for leases, and its timing.
 #[derive(Clone, Debug)]
 pub struct LeaderCandidate {
-    /// Unique among all candidates: one of the same identity takes a lease over at once.
+    /// Unique among all candidates: one with the holder's identity takes the lease over at once.
     pub identity: String,
     pub timing: LeaderElectionOptions,
 }
 
 impl LeaderCandidate {
-    /// Of an identity that no other process has: the host's name and a random id, as client-go's.
+    /// A candidate whose identity no other process has: host name and a random id, as client-go's.
     pub fn new(timing: LeaderElectionOptions) -> Self {
         let host = nix::unistd::gethostname()
             .ok()
@@ -62,7 +62,7 @@ impl LeaderCandidate {
     }
 }
 
-/// One candidate's view of one lease.
+/// Leader election for one candidate and one lease.
 #[derive(Clone)]
 pub struct LeaderElector {
     api: Api<Lease>,
@@ -94,8 +94,8 @@ impl LeaderElector {
         &self.candidate.identity
     }
 
-    /// For a service that has no lease in Prow, so that Prow's Role grants no right to one: where
-    /// the API refuses that from the start, the service works without, as Prow's does.
+    /// For a service that has no lease in Prow, so that Prow's Role grants no permission for one:
+    /// if the API refuses it from the start, the service works without a lease, as Prow's does.
     #[must_use]
     pub fn or_without_lease(self) -> Self {
         Self {
@@ -104,13 +104,13 @@ impl LeaderElector {
         }
     }
 
-    /// Does `work` whenever the lease is held, until `shutdown` or until the work ends by itself.
+    /// Runs `work` whenever the lease is held, until `shutdown` or until the work ends by itself.
     ///
-    /// When the lease is lost, the work is dropped where it stands and this process competes
-    /// again; what the work still has under way elsewhere is refused by its [`LeaderFence`]. On
-    /// `shutdown` the work is waited for and the lease given up, so that another leads at once.
-    /// A standby is ready: it does all that is wanted of it. Where the API does not answer, it
-    /// is asked again for as long as it takes.
+    /// When the lease is lost, the work is dropped at once and this process competes again; the
+    /// work's remaining requests are refused by its [`LeaderFence`]. On `shutdown` the work is
+    /// awaited and the lease released, so that another candidate leads at once. A standby is ready,
+    /// because it does all that is expected of it. While the API does not answer, it is asked again
+    /// without limit.
     pub async fn run_while_leading<W, F>(
         &self,
         ready: &ServiceReadiness,
@@ -137,7 +137,7 @@ impl LeaderElector {
             may_do_without = false;
             tracing::info!(lease = self.name, identity = self.identity(), "leading");
             let (term, fence) = LeaderTerm::begin_term(begun, self.timing().renew_deadline());
-            // A task of its own: work that keeps its thread busy does not lose the lease.
+            // A separate task, so that work that blocks its thread does not lose the lease.
             let mut renewals =
                 AbortOnDropHandle::new(tokio::spawn(self.clone().renew_until_lost(seen, term)));
             tokio::select! {
@@ -153,8 +153,8 @@ impl LeaderElector {
         }
     }
 
-    /// Waits for the lease. Returns what was seen of it and when the write that got it began;
-    /// none when there is no right to it and the work may do without.
+    /// Waits for the lease. Returns the observed record and when the write that acquired it began;
+    /// `None` if the permission is missing and the work may do without.
     async fn acquire_lease(
         &self,
         ready: &ServiceReadiness,
@@ -201,7 +201,7 @@ impl LeaderElector {
         }
     }
 
-    /// When the next renewal that succeeded was begun; none when the lease is another's.
+    /// When the next successful renewal began; `None` if another candidate holds the lease.
     async fn await_renewal(
         &self,
         memory: &mut ObservedLeaseRecord,
@@ -227,7 +227,7 @@ impl LeaderElector {
         }
     }
 
-    /// Looks at the lease and takes the step that is due. `renewed` is set while leading.
+    /// Reads the lease and takes the step that is due. `renewed` is set while leading.
     async fn try_acquire_or_renew(
         &self,
         memory: &mut ObservedLeaseRecord,
@@ -248,7 +248,7 @@ impl LeaderElector {
         Ok(due)
     }
 
-    /// Gives the lease up, when it is still held. A failure costs the next leader a wait.
+    /// Releases the lease if it is still held. If that fails, the next leader has to wait.
     async fn release_lease(&self) {
         let release = async {
             let there = self.api.get_opt(self.name).await?;
@@ -266,8 +266,8 @@ impl LeaderElector {
         }
     }
 
-    /// Creates the lease, or replaces what was read of it: the resourceVersion is sent back, so
-    /// of two that write at once one is refused.
+    /// Creates the lease, or replaces it with its `resourceVersion`, so that one of two
+    /// simultaneous writes is refused.
     async fn write_lease(
         &self,
         there: Option<Lease>,
@@ -293,12 +293,12 @@ impl LeaderElector {
     }
 }
 
-/// The record as last seen, and since when.
+/// The record as last observed, and since when.
 #[derive(Default)]
 struct ObservedLeaseRecord(Option<(LeaseSpec, Instant)>);
 
 impl ObservedLeaseRecord {
-    /// How long the record has been as it is.
+    /// How long the record has been unchanged.
     fn observe_record(&mut self, spec: Option<&LeaseSpec>, now: Instant) -> Duration {
         match (&self.0, spec) {
             (Some((last, since)), Some(spec)) if last == spec => now.duration_since(*since),
@@ -334,7 +334,7 @@ fn is_holder(spec: &LeaseSpec, identity: &str) -> bool {
     spec.holder_identity.as_deref() == Some(identity)
 }
 
-/// The record of a holder: when it took over is kept, a change of holders is counted.
+/// The record of a holder: it keeps the time of the takeover, and counts a change of holders.
 fn held_record(
     before: Option<&LeaseSpec>,
     candidate: &LeaderCandidate,
@@ -361,7 +361,7 @@ fn held_record(
     }
 }
 
-/// The record that client-go leaves behind when it gives a lease up.
+/// The record that client-go writes when it releases a lease.
 fn released_record(before: &LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: Some(String::new()),
@@ -420,7 +420,7 @@ mod tests {
         let mut memory = ObservedLeaseRecord::default();
         assert_eq!(memory.observe_record(Some(&record), start), Duration::ZERO);
         assert_eq!(memory.observe_record(Some(&record), after(4)).as_secs(), 4);
-        // The clock of the machine that wrote it is of no interest.
+        // The clock of the machine that wrote the record does not matter.
         let renewed = held_record(Some(&record), &candidate("a"), at(-9_000));
         assert_eq!(
             memory.observe_record(Some(&renewed), after(6)),

@@ -1,5 +1,5 @@
 //! Logs as JSON lines with Prow's keys: `component`, `level`, `msg`, `severity`, `time`, and the
-//! fields of the event and of the spans around it.
+//! fields of the event and of its spans.
 
 use std::{
     fmt,
@@ -27,9 +27,9 @@ use crate::untrusted_text;
 
 static FILTER_HANDLE: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Starts logging to standard error for the process. A second call changes nothing.
+/// Starts logging to standard error for this process. A second call changes nothing.
 ///
-/// `RUST_LOG` decides what is logged; without it, `info` and what [`set_log_level`] says later.
+/// `RUST_LOG` decides what is logged; without it, `info`, and later [`set_log_level`].
 pub fn init_logging(component: &str) {
     start_logging(component, None);
 }
@@ -57,7 +57,7 @@ fn start_logging(component: &str, copy: Option<File>) {
     }
 }
 
-/// Applies `log_level` of the configuration; `RUST_LOG`, where set, stays in force.
+/// Applies the configuration's `log_level`. `RUST_LOG` takes precedence if it is set.
 pub fn set_log_level(level: &str) {
     if std::env::var_os("RUST_LOG").is_some() {
         return;
@@ -68,19 +68,19 @@ pub fn set_log_level(level: &str) {
             "fatal" | "panic" => "error",
             level => level,
         };
-        // Fails only for a subscriber that is gone, and this one lives as long as the process.
+        // It fails only if the subscriber is gone, which lives as long as the process.
         let _ = handle.reload(env_filter(directive));
     }
 }
 
-/// The crates whose lines `debug` and `trace` are for.
+/// The crates to which `debug` and `trace` apply.
 const OWN_CRATES: [&str; 8] = [
     "common", "deck", "hook", "local", "plank", "podutils", "prow", "sinker",
 ];
 
-/// Without kube's span of every object that is worked on: what we log names its job. Where no
-/// spans are made, there is none to leave out, and a directive would let more through. More than
-/// `info` is told by ours alone: of every connection and every request there are lines of others.
+/// Leaves out kube's span for each reconciled object: our own lines name the job. For levels
+/// without spans there is nothing to leave out, and the directive would admit more lines. `debug`
+/// and `trace` are for our crates only: other crates log every connection and request.
 fn env_filter(level: &str) -> EnvFilter {
     const WITHOUT_SPANS: &str = "info,kube_runtime::controller=warn";
     EnvFilter::new(match level {
@@ -95,11 +95,11 @@ fn env_filter(level: &str) -> EnvFilter {
 
 struct JsonLayer<W> {
     component: String,
-    /// Takes one whole line.
+    /// Writes one whole line.
     write: W,
 }
 
-/// There is nowhere left to tell that the log cannot be written.
+/// If the log cannot be written, the error cannot be reported anywhere.
 fn write_line(line: &str, copy: Option<&Mutex<File>>) {
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
     if let Some(Ok(mut copy)) = copy.map(Mutex::lock) {
@@ -107,7 +107,7 @@ fn write_line(line: &str, copy: Option<&Mutex<File>>) {
     }
 }
 
-/// What a span adds to the events inside it.
+/// The fields that a span adds to its events.
 struct SpanFields(Map<String, Value>);
 
 impl<S, W> Layer<S> for JsonLayer<W>

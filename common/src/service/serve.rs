@@ -1,4 +1,4 @@
-//! An HTTP server that slow clients cannot hold up and that ends without cutting answers off.
+//! An HTTP server that slow clients cannot block, and that does not cut off responses at shutdown.
 
 use std::{io::ErrorKind, sync::Arc, time::Duration};
 
@@ -14,19 +14,19 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::write_timeout::WriteTimeoutStream;
 
-/// How patient the server is.
+/// The time limits and the size of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
-    /// For the whole of a request's head.
+    /// For a request's whole head.
     pub header_timeout: Duration,
-    /// Between two pieces of a request's body.
+    /// Between two chunks of a request's body.
     pub body_timeout: Duration,
-    /// Until the client takes another piece of an answer.
+    /// Until the client accepts the next chunk of a response.
     pub write_timeout: Duration,
-    /// For open answers once the server is to end.
+    /// For open responses after `shutdown`.
     pub grace: Duration,
-    /// Connections at once; further ones wait in the listener's backlog. Each costs some 20 KiB
-    /// and a file descriptor.
+    /// Most connections at once; further ones wait in the listener's backlog. Each needs about 20
+    /// KiB and a file descriptor.
     pub connections: usize,
 }
 
@@ -42,9 +42,9 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves until `shutdown`, then answers what is open for at most [`ServeOptions::grace`].
+/// Serves until `shutdown`, then finishes open responses for at most [`ServeOptions::grace`].
 ///
-/// Endless answers (event streams) end with the same `shutdown` or are cut off after the grace.
+/// Endless responses (event streams) end with the same `shutdown`, or are cut off after the grace.
 pub async fn serve_http(
     listener: TcpListener,
     router: Router,
@@ -74,11 +74,12 @@ pub async fn serve_http(
                 continue;
             }
         };
-        // Small answers leave at once; a socket that refuses is about to fail anyway.
+        // Small responses are sent at once. If that cannot be set, the connection fails anyway.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
         let stream = TokioIo::new(WriteTimeoutStream::new(stream, options.write_timeout));
-        // In a full room each connection has one request, so that nobody keeps a seat for ever.
+        // When connections run short, each serves one request, so that no client keeps one for
+        // ever.
         http.keep_alive(room.available_permits() > options.connections / 4);
         let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
@@ -98,7 +99,7 @@ pub async fn serve_http(
     Ok(())
 }
 
-/// A client that went away needs no pause; anything else (no more file descriptors) does.
+/// A client that disconnected needs no pause; other errors (no file descriptors left) do.
 async fn pause_after(error: &std::io::Error) {
     if !matches!(
         error.kind(),

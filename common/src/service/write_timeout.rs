@@ -1,4 +1,4 @@
-//! A connection whose other side has to take what is sent to it.
+//! A connection that fails if the peer does not accept what is sent.
 
 use std::{
     future::Future as _,
@@ -14,12 +14,12 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Fails once the other side has taken nothing for a while, though there was something to send.
-/// Without it, whoever asks and never reads keeps a connection for ever.
+/// Fails if the peer accepts nothing for a while although there is something to send. Without it, a
+/// client that sends requests and never reads keeps its connection for ever.
 pub(super) struct WriteTimeoutStream {
     stream: TcpStream,
     limit: Duration,
-    /// Runs while the other side takes nothing.
+    /// Runs while the peer accepts nothing.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -32,7 +32,7 @@ impl WriteTimeoutStream {
         }
     }
 
-    /// What a try to send came to, or that it took too long.
+    /// The result of an attempt to send, or an error if that takes too long.
     fn check_write_timeout<T>(
         &mut self,
         sent: Poll<io::Result<T>>,

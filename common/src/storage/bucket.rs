@@ -1,15 +1,15 @@
-//! The URL of a bucket: read, shown, and as a part of Deck's `/view/…` paths.
+//! The URL of a bucket: parsed, formatted, and as a part of Deck's `/view/…` paths.
 
 use std::fmt;
 
 use super::StorageError;
 
-/// A kind of bucket, named as in Deck's URLs.
+/// A kind of bucket, with its name in Deck's URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StorageProvider {
     /// Google Cloud Storage.
     Gs,
-    /// Amazon S3 and what speaks like it.
+    /// Amazon S3, and compatible servers.
     S3,
     /// Azure Blob Storage.
     Az,
@@ -20,7 +20,7 @@ pub enum StorageProvider {
 }
 
 impl StorageProvider {
-    /// The scheme of the URL; for Deck's own storage its path.
+    /// The scheme of the URL; for Deck's own storage, the path of the URL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,8 +52,8 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Reads `gs://b/path`, `s3://…`, `az://…`, `file:///dir`, `http(s)://host/storage`, or a
-    /// bare name, which means `gs`.
+    /// Parses `gs://b/path`, `s3://…`, `az://…`, `file:///dir`, `http(s)://host/storage`, or a bare
+    /// name, which means `gs`.
     pub fn parse_url(url: &str) -> Result<Self, StorageError> {
         let bad = |why: &str| StorageError::InvalidBucket(url.to_owned(), why.to_owned());
         let (scheme, rest) = url.split_once("://").unwrap_or(("gs", url));
@@ -109,13 +109,13 @@ impl Bucket {
         })
     }
 
-    /// The kind of bucket.
+    /// The kind of the bucket.
     #[must_use]
     pub fn provider(&self) -> StorageProvider {
         self.provider
     }
 
-    /// The bucket's name without a path; empty where there is none.
+    /// The bucket's name without a path; empty if it has none.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -133,13 +133,13 @@ impl Bucket {
         &self.url
     }
 
-    /// The URL of one key, as written into aliases.
+    /// The URL of one key, as alias objects contain it.
     #[must_use]
     pub fn url_of(&self, key: &str) -> String {
         format!("{}/{key}", self.url)
     }
 
-    /// What stands for the bucket in Deck's `/view/…` paths: provider, bucket and folder.
+    /// The bucket in Deck's `/view/…` paths: provider, bucket and folder.
     #[must_use]
     pub fn view_path(&self) -> String {
         [
@@ -154,13 +154,13 @@ impl Bucket {
     }
 }
 
-/// Whether a cloud could have a bucket of this name, which has no slash. It becomes a part of URLs.
+/// Whether a cloud can have a bucket of this name (without a slash). It becomes part of URLs.
 fn is_bucket_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     name.chars().all(plain) && name.chars().any(|c| c.is_ascii_alphanumeric())
 }
 
-/// The one form of the URL of a Deck's storage, so that two URLs of one place are equal.
+/// The canonical URL of a Deck's storage, so that two URLs of one storage are equal.
 fn storage_url(url: &str) -> Result<String, String> {
     let parsed = ::url::Url::parse(url).map_err(|e| e.to_string())?;
     let says_more = parsed.query().is_some()

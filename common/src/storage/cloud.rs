@@ -1,4 +1,4 @@
-//! Google, Amazon and Azure through `object_store`, which retries by itself.
+//! Google, Amazon and Azure through `object_store`, which has its own retries.
 
 mod error;
 mod google;
@@ -24,12 +24,12 @@ use super::{Bucket, ReadRange, StorageCredentials, StorageError, StorageProvider
 use crate::error_chain::format_error_chain;
 pub(super) use error::{io_error, storage_error};
 
-/// A part of a multipart upload, and the most that a stream holds back before it becomes one.
-/// S3 allows 10,000 parts, so an object may have 80 GB.
+/// The size of a part of a multipart upload, and of what a stream buffers before the first part. S3
+/// allows 10,000 parts, so an object may have 80 GB.
 const PART_SIZE: usize = 8 << 20;
-/// Parts under way at once.
+/// The number of parts that are uploaded at once.
 const PARTS_AT_ONCE: usize = 2;
-/// Times that an object may be replaced while a part of it is asked for.
+/// How often an object may be replaced while a part of it is requested.
 const MAX_REPLACED_READS: usize = 5;
 
 /// A bucket and the folder in it that keys are relative to.
@@ -121,8 +121,8 @@ impl CloudBackend {
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_SIZE);
         upload.put(first.freeze());
         if let Err(e) = write_parts(key, &mut upload, stream).await {
-            // Half an object must not become one. Why it is half is what counts; parts that
-            // cannot be removed either are the bucket's lifecycle's.
+            // An incomplete upload must not become an object. Its cause is the error to return.
+            // Parts that cannot be removed are left to the bucket's lifecycle rules.
             let _ = upload.abort().await;
             return Err(e);
         }
@@ -154,7 +154,7 @@ impl CloudBackend {
         }
     }
 
-    /// Writes in place of that version; `false` says that somebody was faster.
+    /// Replaces that version; `false` means that another writer was faster.
     pub(super) async fn put_if_unchanged(
         &self,
         key: &str,
@@ -169,7 +169,7 @@ impl CloudBackend {
         match put(mode).await {
             Ok(()) => Ok(true),
             Err(object_store::Error::Precondition { .. }) => Ok(false),
-            // Not every server that speaks like Amazon's knows the condition.
+            // Not every S3-compatible server supports the condition.
             Err(
                 object_store::Error::NotImplemented { .. }
                 | object_store::Error::NotSupported { .. },
@@ -209,7 +209,7 @@ impl CloudBackend {
             .map(|(object, _)| object)
     }
 
-    /// The object, and what the store knows of it.
+    /// The object, and its metadata in the store.
     pub(super) async fn read_with_meta(
         &self,
         key: &str,
@@ -219,8 +219,8 @@ impl CloudBackend {
         let get = async |options| self.store.get_opts(&path, options).await;
         for _ in 0..MAX_REPLACED_READS {
             let mut options = GetOptions::default();
-            // Not one of these services answers a range outside the object alike, nor an empty
-            // one: so ask for the size first, unless all of it is wanted.
+            // These services differ in their answers to a range outside the object or an empty
+            // range. So the size is requested first, unless the whole object is wanted.
             if !matches!(range, ReadRange::All) {
                 let head = get(GetOptions {
                     head: true,
@@ -240,7 +240,7 @@ impl CloudBackend {
                     let meta = result.meta.clone();
                     return Ok((object_from_result(key, result, None), meta));
                 }
-                // It has been replaced since it told its size.
+                // The object was replaced after its size was requested.
                 Err(object_store::Error::Precondition { .. }) => {}
                 Err(e) => return Err(storage_error(key, e)),
             }
@@ -324,7 +324,7 @@ fn s3_builder(
         return Ok(AmazonS3Builder::from_env().with_bucket_name(bucket.name()));
     };
     let file = S3Credentials::read_file(file)?;
-    // Path style is what servers at an address of their own understand.
+    // Servers at their own endpoint expect path-style requests.
     let path_style = file.s3_force_path_style || !file.endpoint.is_empty();
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket.name())
@@ -347,7 +347,7 @@ fn s3_builder(
     Ok(builder)
 }
 
-/// `range` overrides what the store says of the part that follows, which is then empty.
+/// `range` overrides the store's range of the body, and the body is then empty.
 fn object_from_result(
     key: &str,
     result: object_store::GetResult,

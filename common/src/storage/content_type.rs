@@ -1,4 +1,4 @@
-//! Media types by a name's extension: what Go knows by itself, and what CI leaves behind.
+//! Media types by file name extension: Go's built-in ones, and those of typical CI artifacts.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ const KNOWN: [(&str, &str); 31] = [
     ("zip", "application/zip"),
 ];
 
-/// The media type of a file or object name: by `media_types` (extension without dot → type),
-/// else by the built-in table, else `None`.
+/// The media type of a file or object name: from `media_types` (extension without dot → type), else
+/// from the built-in table, else `None`.
 #[must_use]
 pub fn content_type(name: &str, media_types: &BTreeMap<String, String>) -> Option<String> {
     let file = name.rsplit('/').next()?;

@@ -1,4 +1,4 @@
-//! Who we are to a bucket; without any of these the machine's ambient identity is used.
+//! Credentials for buckets. Without them the machine's ambient identity is used.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use super::StorageError;
 
-/// Credentials for every kind of bucket; each kind takes its own.
+/// Credentials for every kind of bucket; each kind uses its own.
 #[derive(Debug, Clone, Default)]
 pub struct StorageCredentials {
     /// A Google service account key.
     pub gcs_credentials_file: Option<PathBuf>,
-    /// Prow's JSON for S3: see [`S3Credentials`].
+    /// Prow's JSON file for S3: see [`S3Credentials`].
     pub s3_credentials_file: Option<PathBuf>,
     /// The bearer token for Deck's storage.
     pub storage_token: Option<SecretString>,
@@ -24,7 +24,7 @@ pub struct StorageCredentials {
 pub(super) struct S3Credentials {
     pub(super) region: String,
     pub(super) endpoint: String,
-    /// Plain HTTP.
+    /// Use plain HTTP.
     pub(super) insecure: bool,
     pub(super) s3_force_path_style: bool,
     pub(super) access_key: String,
@@ -36,7 +36,7 @@ impl S3Credentials {
     pub(super) fn read_file(path: &Path) -> Result<Self, StorageError> {
         let bad = |why: String| StorageError::InvalidBucket(path.display().to_string(), why);
         let json = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
-        // Not serde's own message: it may quote the secret.
+        // serde's own message is not used: it may quote the secret.
         serde_json::from_slice(&json).map_err(|e| {
             bad(format!(
                 "not valid S3 credentials (line {}, column {})",

@@ -1,5 +1,5 @@
-//! What stands in for Google at `STORAGE_EMULATOR_HOST`, as `fake-gcs-server` does: its JSON API,
-//! without credentials. Google's own clients read the same variable.
+//! An emulator of Google's storage at `STORAGE_EMULATOR_HOST`, such as `fake-gcs-server`: the JSON
+//! API, without credentials. Google's own clients read the same variable.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use super::object::{
 use super::{Bucket, ReadRange, StorageError};
 
 const EMULATOR_HOST_VARIABLE: &str = "STORAGE_EMULATOR_HOST";
-/// How long an upload may stand still.
+/// How long an upload may make no progress.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between the parts of an upload; it may hold nothing like it, so it is new each time.
+/// The boundary of an upload's parts. The body must not contain it, so it is new each time.
 const BOUNDARY: &str = "prow-";
 
-/// A bucket of the emulator's, and the folder in it that keys are relative to.
+/// A bucket of the emulator, and the folder in it that keys are relative to.
 #[derive(Debug)]
 pub(super) struct EmulatorBackend {
     host: Url,
@@ -32,12 +32,12 @@ pub(super) struct EmulatorBackend {
     client: reqwest::Client,
 }
 
-/// What the API says of an object, and is told of a new one.
+/// An object in the API's answers, and a new object in a request.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct GcsObjectResource {
     name: String,
-    /// A number in quotation marks.
+    /// A number as a JSON string.
     #[serde(skip_serializing)]
     size: String,
     #[serde(skip_serializing)]
@@ -46,7 +46,7 @@ struct GcsObjectResource {
     attributes: GcsObjectAttributes,
 }
 
-/// [`ObjectAttributes`] in the API's spelling.
+/// [`ObjectAttributes`] with the API's field names.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct GcsObjectAttributes {
@@ -60,7 +60,7 @@ struct GcsObjectAttributes {
     metadata: Option<std::collections::BTreeMap<String, String>>,
 }
 
-/// One answer of a listing.
+/// One page of a listing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct GcsObjectsPage {
@@ -70,7 +70,7 @@ struct GcsObjectsPage {
 }
 
 impl EmulatorBackend {
-    /// The emulator that the environment names, if it names one.
+    /// The emulator that the environment variable names, if it is set.
     pub(super) fn from_env(bucket: &Bucket) -> Result<Option<Self>, StorageError> {
         match std::env::var(EMULATOR_HOST_VARIABLE) {
             Ok(host) if !host.is_empty() => Self::open_at_host(&host, bucket).map(Some),
@@ -102,7 +102,7 @@ impl EmulatorBackend {
         })
     }
 
-    /// Segments are escaped one by one: an object's name is one.
+    /// Segments are escaped one by one: an object's name is one segment.
     fn object_url(&self, api: &[&str], object: Option<&str>) -> Url {
         let mut url = self.host.clone();
         url.set_path("");
@@ -152,7 +152,7 @@ impl EmulatorBackend {
         body: Bytes,
         attributes: &ObjectAttributes,
     ) -> Result<bool, StorageError> {
-        // Not every emulator knows the condition.
+        // Not every emulator supports the condition.
         match self.get_resource(key).await {
             Ok(_) => return Ok(false),
             Err(StorageError::NotFound(_)) => {}
@@ -235,7 +235,7 @@ impl EmulatorBackend {
             let request = self
                 .client
                 .get(url)
-                // Bytes as they are stored.
+                // Requests the bytes as they are stored.
                 .header(ACCEPT_ENCODING, "gzip")
                 .header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
             let response = self.send_request(key, request).await?;

@@ -1,4 +1,4 @@
-//! Objects that were compressed on their way in, as what they were.
+//! Decompresses objects that were compressed for the upload.
 
 use std::io::Write;
 
@@ -9,8 +9,8 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
 use super::{BucketObject, StorageError};
 
 impl BucketObject {
-    /// The bytes as they come, decompressed if their encoding is gzip. However little is stored,
-    /// what comes out may be very long.
+    /// The bytes as they arrive, decompressed if their encoding is gzip. A small object may
+    /// decompress to a very long stream.
     #[must_use]
     pub fn into_plain_stream(self) -> BoxStream<'static, Result<Bytes, StorageError>> {
         let gzip = self.attributes.content_encoding.as_deref() == Some("gzip");
@@ -19,10 +19,10 @@ impl BucketObject {
     }
 }
 
-/// What is decompressed at once; it may become a thousand times as long.
+/// The input that is decompressed at once; the output may be a thousand times as long.
 const GUNZIP_CHUNK_SIZE: usize = 8 << 10;
 
-/// Decompresses piece by piece.
+/// Decompresses chunk by chunk.
 fn gunzip_stream(
     bytes: BoxStream<'static, Result<Bytes, StorageError>>,
 ) -> BoxStream<'static, Result<Bytes, StorageError>> {

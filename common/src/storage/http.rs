@@ -1,7 +1,7 @@
 //! Deck's own storage: `PUT`, `GET` and `DELETE` on `<base>/<key>`, with a bearer token.
 //!
-//! Attributes travel as the headers of the same names, metadata as `x-object-meta-*`; listings are
-//! [`ListingPage`]s.
+//! Attributes are sent as the headers of the same names, and metadata as `x-object-meta-*`.
+//! Listings are [`ListingPage`]s.
 
 mod progress;
 mod wire;
@@ -23,9 +23,9 @@ pub(super) use progress::ProgressBody;
 pub(super) use wire::check_response;
 use wire::{attribute_headers, header_text, parse_attributes, response_range};
 
-/// How long an upload may stand still, and the answer after its last byte be awaited.
+/// How long an upload may stall, and how long its response may take after the last byte.
 const STALL_TIMEOUT: Duration = Duration::from_secs(120);
-/// More is no page of a listing.
+/// The largest accepted page of a listing.
 const MAX_PAGE_BYTES: usize = 32 << 20;
 
 /// A client of one Deck.
@@ -34,7 +34,7 @@ pub(super) struct HttpBackend {
     base: Url,
     token: Option<SecretString>,
     reader: reqwest::Client,
-    /// Without a time limit of its own: see [`progress`].
+    /// It has no time limit of its own: see [`progress`].
     writer: reqwest::Client,
     stall: Duration,
 }
@@ -55,7 +55,7 @@ impl HttpBackend {
         Ok(Self {
             base,
             token: credentials.storage_token.clone(),
-            // Not for the whole: a large log on a slow line may take its time.
+            // A limit for each chunk: a large log may take long on a slow connection.
             reader: client()
                 .read_timeout(Duration::from_secs(60))
                 .build()
@@ -75,7 +75,7 @@ impl HttpBackend {
         }
     }
 
-    /// Segments are escaped one by one, so that `%` and `?` in a key stay what they are.
+    /// Segments are escaped one by one, so that `%` and `?` in a key keep their meaning.
     fn object_url(&self, key: &str) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()
@@ -98,7 +98,7 @@ impl HttpBackend {
         check_response(key, &self.base, response).await
     }
 
-    /// Sends a body, for as long as it moves.
+    /// Sends a body, as long as it makes progress.
     async fn upload_object(
         &self,
         key: &str,
@@ -204,7 +204,7 @@ impl HttpBackend {
         let mut after = String::new();
         loop {
             let page = match self.fetch_page(prefix, delimiter, &after).await {
-                // A Deck that is older than listings knows no object of a folder's name.
+                // A Deck older than listings answers 404 for a folder's name.
                 Err(StorageError::NotFound(_)) => return Err(unsupported()),
                 page => page?,
             };

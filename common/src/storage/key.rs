@@ -1,13 +1,13 @@
-//! Object names that are safe in every kind of bucket, a folder included.
+//! Object names that are valid in every kind of bucket, including a folder.
 
 use super::StorageError;
 
 /// The limit of Google and Amazon, in bytes.
 const MAX_LENGTH: usize = 1024;
 
-/// Where a folder keeps the attributes of its objects; no object may be below it.
+/// In a folder, the attributes of its objects are here; no object may be below it.
 pub(super) const ATTRIBUTES_FOLDER: &str = ".attributes";
-/// Where a folder keeps objects that are being written; no object may be below it.
+/// In a folder, objects are written here first; no object may be below it.
 pub(super) const STAGING_FOLDER: &str = ".staging";
 
 /// Accepts `a/b/c`: relative, no empty, `.` or `..` segment, no control characters, at most

@@ -1,8 +1,8 @@
-//! The log of a test that still runs, as pieces beside where it will be.
+//! The log of a running test, as pieces in a folder next to the later log.
 //!
-//! The sidecar of a run with `censor_secrets: true` writes them, masked: numbered from 1, at most
-//! one a second, none while the job is silent. In order they are the beginning of the log. They
-//! are removed once the log is stored.
+//! The sidecar of a run with `censor_secrets: true` writes them, censored: numbered from 1, at most
+//! one a second, none while the test writes nothing. In order they are the beginning of the log.
+//! The sidecar removes them once the log is stored.
 
 use super::paths::BUILD_LOG;
 
@@ -10,20 +10,20 @@ const FOLDER_END: &str = ".live";
 const LOG_END: &str = ".txt";
 const DIGITS: usize = 8;
 
-/// The folder of the pieces of `log` (a name as of [`super::paths::build_log`]), without a slash
-/// at the end.
+/// The folder of the pieces of `log` (a name from [`super::paths::build_log`]), without a slash at
+/// the end.
 #[must_use]
 pub fn piece_folder(log: &str) -> String {
     format!("{}{FOLDER_END}", log.strip_suffix(LOG_END).unwrap_or(log))
 }
 
-/// Where the piece `number` of `log` is: names sort as their numbers do.
+/// The key of the piece `number` of `log`. Names sort as their numbers do.
 #[must_use]
 pub fn piece_name(log: &str, number: u64) -> String {
     format!("{}/{number:0DIGITS$}{LOG_END}", piece_folder(log))
 }
 
-/// The number of the piece that `name`, below a run's folder, is; `None` if it is none.
+/// The number of the piece with this `name` below a run's folder; `None` if it is no piece.
 #[must_use]
 pub fn piece_number(name: &str) -> Option<u64> {
     let (folder, piece) = name.split_once('/')?;

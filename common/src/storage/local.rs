@@ -1,12 +1,12 @@
-//! A folder of this machine. Objects are its files; attributes that a name does not tell are
+//! A folder of this machine. Objects are its files. Attributes that the name does not imply are
 //! JSON files of the same names below `.attributes/`.
 //!
-//! An object is written below `.staging/`, then its attributes become known, then it is renamed
-//! into its place: a reader sees the old object with the old attributes or the new with the new,
-//! wherever a writer is killed.
+//! An object is written below `.staging/`; then its attributes are stored; then it is renamed to
+//! its key. So a reader sees the old object with the old attributes, or the new with the new, even
+//! if a writer is killed at any moment.
 //!
-//! The folder itself is made by the first write. Reading changes nothing on the disk: where there
-//! is no folder there are no objects.
+//! The first write creates the folder itself. Reading changes nothing on the disk: a missing folder
+//! has no objects.
 
 mod record;
 mod staging;
@@ -31,25 +31,25 @@ use super::{Bucket, ReadRange, StorageError};
 use record::{AttributeRecord, FileVersion};
 use staging::StagedFile;
 
-/// More is no attribute file of ours.
+/// The largest accepted attribute file.
 const ATTRIBUTES_LIMIT: usize = 256 << 10;
-/// Keys share so many locks.
+/// The number of locks that all keys share.
 const LOCKS: usize = 64;
 
-/// A folder; writes go to a staging file that is renamed into place.
+/// A folder. A write goes to a staging file that is renamed to its key.
 #[derive(Debug)]
 pub(super) struct LocalBackend {
     root: PathBuf,
-    /// Once the folder is there.
+    /// Set once the folder exists.
     folder: OnceLock<LocalFolder>,
-    /// Whether it was written to.
+    /// Whether this process has written to it.
     is_written: OnceLock<()>,
-    /// One writer at a time decides what an object's next version is.
+    /// Serializes the writers of a key, which decide on the object's next version.
     locks: [Mutex<()>; LOCKS],
     hasher: RandomState,
 }
 
-/// The folder as `object_store` has it.
+/// The folder in the form of `object_store`.
 #[derive(Debug)]
 struct LocalFolder {
     files: CloudBackend,
@@ -67,7 +67,7 @@ impl LocalBackend {
         }
     }
 
-    /// For reading; `None` where there is no folder.
+    /// The folder for reading; `None` if it does not exist.
     fn existing_folder(&self) -> Result<Option<&LocalFolder>, StorageError> {
         if let Some(folder) = self.folder.get() {
             return Ok(Some(folder));
@@ -83,7 +83,7 @@ impl LocalBackend {
         ))
     }
 
-    /// For writing: the folder is made if it does not exist.
+    /// The folder for writing; it is created if it does not exist.
     fn ensure_folder(&self) -> Result<&LocalFolder, StorageError> {
         let bad = |why: String| StorageError::InvalidBucket(self.root.display().to_string(), why);
         self.is_written.get_or_init(|| {
@@ -123,7 +123,7 @@ impl LocalBackend {
             .await
     }
 
-    /// Writes an object; `false` if one is there and must stay.
+    /// Writes an object; `false` if one exists and `replace` is false.
     async fn write_object(
         &self,
         key: &str,
@@ -162,7 +162,7 @@ impl LocalBackend {
         run_blocking(key, move || staged.publish_file(&to, replace)).await
     }
 
-    /// Makes the attributes of the next version known, before it is there.
+    /// Stores the attributes of the next version before the rename of its object.
     async fn write_attributes(
         &self,
         key: &str,
@@ -227,7 +227,7 @@ impl LocalBackend {
             let attributes = match &record {
                 None => Some(implied_attributes(key)),
                 Some(record) => match record.attributes_of(version) {
-                    // Nobody has replaced it meanwhile, so it is older than its record.
+                    // The object was not replaced since: its version is older than the record.
                     None if before == Some(version) => Some(
                         record
                             .newest_attributes()
@@ -245,7 +245,7 @@ impl LocalBackend {
         }
     }
 
-    /// A folder that has nothing left in it goes, too.
+    /// Removes an object, and its folder if that is empty.
     pub(super) async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
         let Some(folder) = self.existing_folder()? else {
             return Ok(());
@@ -262,7 +262,7 @@ impl LocalBackend {
                     _ => {}
                 }
                 if let Some(folder) = path.parent().filter(|folder| *folder != root) {
-                    // Not if something is in it.
+                    // This fails if the folder is not empty.
                     let _ = std::fs::remove_dir(folder);
                 }
             }
@@ -312,7 +312,7 @@ impl LocalBackend {
                     .map(Some)
                     .map_err(StorageError::other)
             }
-            // Attributes of an object that is gone may stand where the folder would be.
+            // The attribute file of a deleted object may be where the folder would be.
             Err(StorageError::NotFound(_) | StorageError::InvalidKey(..)) => Ok(None),
             Err(e) => Err(e),
         }
@@ -333,12 +333,12 @@ impl LocalFolder {
 }
 
 impl Drop for LocalBackend {
-    /// A folder that is looked at afterwards has what was stored and nothing else.
+    /// Removes the staging folder, so that the folder has nothing but stored objects.
     fn drop(&mut self) {
         if self.is_written.get().is_none() {
             return;
         }
-        // It is not empty while somebody writes, and is made anew when somebody does.
+        // This fails while another process writes, and the next write creates it again.
         let _ = std::fs::remove_dir(self.root.join(STAGING_FOLDER));
     }
 }
@@ -359,7 +359,7 @@ fn from_nanoseconds(nanoseconds: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
-/// Work on the file system, away from the runtime.
+/// Runs file system work on a blocking thread.
 async fn run_blocking<T: Send + 'static>(
     key: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -373,14 +373,14 @@ fn attributes_key(key: &str) -> String {
     format!("{ATTRIBUTES_FOLDER}/{key}")
 }
 
-/// `a:` and `a|`: `object_store` makes paths of URLs, where these are drives of Windows and get a
-/// slash.
+/// Whether the key ends like `a:` or `a|`: `object_store` converts paths to URLs, which take these
+/// for Windows drives and add a slash.
 fn is_like_a_drive(key: &str) -> bool {
     let before = key.strip_suffix([':', '|']);
     before.is_some_and(|before| before.ends_with(|last: char| last.is_ascii_alphabetic()))
 }
 
-/// What the name alone says.
+/// The attributes that the name implies.
 fn implied_attributes(key: &str) -> ObjectAttributes {
     ObjectAttributes {
         content_type: content_type(key, &BTreeMap::new()),

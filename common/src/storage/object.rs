@@ -1,4 +1,4 @@
-//! What goes into a bucket and comes out of it.
+//! The objects that are written to and read from a bucket.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StorageError;
 
-/// What is kept beside the bytes.
+/// What is stored with the bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ObjectAttributes {
@@ -29,7 +29,7 @@ pub struct ObjectAttributes {
 }
 
 impl ObjectAttributes {
-    /// Only a content type.
+    /// Attributes with only a content type.
     #[must_use]
     pub fn of_type(content_type: &str) -> Self {
         Self {
@@ -39,14 +39,14 @@ impl ObjectAttributes {
     }
 }
 
-/// Bytes to be written: in memory, or a stream of any length that is never held as a whole.
+/// Bytes to write: in memory, or a stream of any length that is never buffered as a whole.
 pub enum ObjectBody {
     Bytes(Bytes),
     Stream(BoxStream<'static, io::Result<Bytes>>),
 }
 
 impl ObjectBody {
-    /// A body of unknown length. To try again, make a new one.
+    /// A body of unknown length. It can be sent only once.
     pub fn from_stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self::Stream(stream.boxed())
     }
@@ -85,15 +85,15 @@ impl From<&'static str> for ObjectBody {
     }
 }
 
-/// What tells an object from the one that replaces it, where the bucket can tell.
+/// The version of an object, if the bucket has versions.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectVersion(pub(super) Option<object_store::UpdateVersion>);
 
-/// An object, or a part of one, on its way out.
+/// An object, or a part of one, that is being read.
 pub struct BucketObject {
-    /// Of the whole object, in bytes.
+    /// The size of the whole object, in bytes.
     pub size: u64,
-    /// The part of it that follows.
+    /// The part of it that the body contains.
     pub range: Range<u64>,
     pub modified: Option<Timestamp>,
     pub attributes: ObjectAttributes,
@@ -111,13 +111,13 @@ impl fmt::Debug for BucketObject {
 }
 
 impl BucketObject {
-    /// The bytes as they come.
+    /// The bytes as they arrive.
     #[must_use]
     pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, StorageError>> {
         self.body
     }
 
-    /// The bytes at once; more than `limit` is an error, before they are in memory.
+    /// All bytes; more than `limit` is an error, before they are in memory.
     pub async fn read_bytes(self, limit: usize) -> Result<Bytes, StorageError> {
         let mut body = self.body;
         let mut all = BytesMut::new();
@@ -133,7 +133,7 @@ impl BucketObject {
     }
 }
 
-/// What [`super::ObjectStorage::list`] found, each sorted by name.
+/// The result of [`super::ObjectStorage::list_objects`], sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectListing {
     pub objects: Vec<ObjectInfo>,
@@ -145,7 +145,7 @@ pub struct ObjectListing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectInfo {
     pub key: String,
-    /// In bytes, as stored.
+    /// The stored size in bytes.
     pub size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,

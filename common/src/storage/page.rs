@@ -1,4 +1,4 @@
-//! A listing as Deck's `/storage` answers it: JSON, a page at a time.
+//! A listing as Deck's `/storage` returns it: JSON, one page at a time.
 //!
 //! ```text
 //! GET /storage/<folder>?list                 everything below the folder
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::object::{ObjectInfo, ObjectListing};
 
-/// Names of one page: with the longest keys some ten MiB of JSON.
+/// The names on one page: with the longest keys about ten MiB of JSON.
 pub const PAGE_NAMES: usize = 10_000;
 
 /// One page, in the order of names.
@@ -21,14 +21,13 @@ pub struct ListingPage {
     /// Folders, without a slash at the end.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<String>,
-    /// There is more after this name.
+    /// The last name of this page, if there are more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 impl ListingPage {
-    /// The at most `limit` names of a listing that come after `after`; all of them from the
-    /// beginning if it is empty.
+    /// The first `limit` names of a listing after `after`; from the beginning if `after` is empty.
     #[must_use]
     pub fn from_listing(listing: ObjectListing, after: &str, limit: usize) -> Self {
         let mut objects = listing.objects.into_iter().peekable();

@@ -1,11 +1,13 @@
-//! Which key holds what. Prow's layout, so that existing readers find everything.
+//! Which key holds what: Prow's layout, so that existing readers find everything.
 //!
 //! ```text
 //! [path_prefix/]pr-logs/pull/SEG/PR/JOB/BUILD      presubmit
 //! [path_prefix/]pr-logs/pull/batch/JOB/BUILD       batch
 //! [path_prefix/]logs/JOB/BUILD                     postsubmit, periodic
 //! pr-logs/directory/JOB/BUILD.txt                  alias of a presubmit: the URL of its folder
-//! logs/JOB/latest-build.txt  pr-logs/directory/JOB/latest-build.txt  pr-logs/pull/SEG/PR/JOB/latest-build.txt
+//! logs/JOB/latest-build.txt                        the newest build id of a job
+//! pr-logs/directory/JOB/latest-build.txt           the same
+//! pr-logs/pull/SEG/PR/JOB/latest-build.txt         the same, of a pull request
 //! ```
 //!
 //! A job without a name has no segment JOB.
@@ -17,7 +19,7 @@ use super::{StorageError, key};
 
 pub mod inverse;
 
-/// What a run writes about itself, below its folder.
+/// The files of a run, below its folder.
 pub const STARTED: &str = "started.json";
 pub const FINISHED: &str = "finished.json";
 pub const BUILD_LOG: &str = "build-log.txt";
@@ -29,14 +31,14 @@ pub const POD_INFO: &str = "podinfo.json";
 /// The failure digest; Prow has no such file.
 pub const FAILURE_DIGEST: &str = "failure.json";
 pub const ARTIFACTS: &str = "artifacts";
-/// Plank's name for the only container of a test.
+/// The name that plank gives the only container of a test.
 pub const TEST_CONTAINER: &str = "test";
 /// The newest build id of a job.
 pub const LATEST_BUILD: &str = "latest-build.txt";
 const NAMELESS: &str = "the job has no name, and the repository no segment of its own";
 const INSIDE_ANOTHER: &str = "it reads as a part of another run's folder";
 
-/// What the log of a container is called, of a test that has so many.
+/// The name of a container's log, for a test with that number of containers.
 #[must_use]
 pub fn build_log(container: &str, containers: usize) -> String {
     if containers > 1 {
@@ -58,7 +60,7 @@ pub struct JobPathParts<'a> {
 /// The folder of one run, without a slash at the end.
 ///
 /// An error if a presubmit has no pull request, if a name cannot be part of a key, or if
-/// [`inverse`] would take what is in the folder for another run's: no two runs share a key.
+/// [`inverse`] would attribute the folder's objects to another run: no two runs share a key.
 pub fn job_dir(config: &GcsConfiguration, job: &JobPathParts<'_>) -> Result<String, StorageError> {
     let base = match job.job_type {
         ProwJobType::Presubmit => join_segments(&[&pull_dir(config, job)?, job.name, job.build_id]),
@@ -80,7 +82,7 @@ pub fn job_dir(config: &GcsConfiguration, job: &JobPathParts<'_>) -> Result<Stri
             "the build id has to be a number",
         ));
     }
-    // A repository with a slash could make up a segment and the folder above it.
+    // A repository with a slash could imitate a segment and the folder above it.
     let own = own_segment(config, job);
     let is_own = |run: &inverse::RunKey<'_>| {
         run.rest.is_empty() && run.job == job.name && run.segment.unwrap_or_default() == own
@@ -96,7 +98,7 @@ pub fn job_dir(config: &GcsConfiguration, job: &JobPathParts<'_>) -> Result<Stri
     }
 }
 
-/// The segment that stands for a presubmit's repository; other jobs have none.
+/// The segment that represents a presubmit's repository; other jobs have none.
 fn own_segment(config: &GcsConfiguration, job: &JobPathParts<'_>) -> String {
     let refs = job.refs.filter(|_| job.job_type == ProwJobType::Presubmit);
     refs.map_or_else(String::new, |refs| {
@@ -106,10 +108,10 @@ fn own_segment(config: &GcsConfiguration, job: &JobPathParts<'_>) -> String {
 
 /// Refuses a `path_prefix` below which a run's folder would be inside another's.
 ///
-/// With the name of the job, if it is known: it may be a number and look like a build id.
+/// Pass the job's name if it is known: it may be a number and look like a build id.
 pub fn check_path_prefix(prefix: &str, job: Option<&str>) -> Result<(), StorageError> {
     let prefix = prefix.trim_matches('/');
-    // What is no name at all is told elsewhere.
+    // An invalid name is reported elsewhere.
     let job = job.filter(|job| key::validate_key(job).is_ok() && !job.contains('/'));
     let job = job.unwrap_or("job");
     ["logs", "pr-logs/pull/batch", "pr-logs/pull/org_repo/1"]
@@ -155,7 +157,7 @@ pub fn latest_build_keys(
     })
 }
 
-/// Upstream's programs end here.
+/// Upstream's programs exit here.
 fn missing_type_error(job: &JobPathParts<'_>) -> StorageError {
     StorageError::InvalidKey(job.name.to_owned(), "the job has no type")
 }
@@ -172,7 +174,7 @@ fn pull_dir(config: &GcsConfiguration, job: &JobPathParts<'_>) -> Result<String,
     ]))
 }
 
-/// The segment that stands for a repository; may be empty. `explicit` if no strategy is set.
+/// The segment that represents a repository; may be empty. Without a strategy, `explicit` applies.
 #[must_use]
 pub fn repo_segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
     let (default_org, default_repo) = (org == config.default_org, repo == config.default_repo);
@@ -186,10 +188,10 @@ pub fn repo_segment(config: &GcsConfiguration, org: &str, repo: &str) -> String 
     }
 }
 
-/// The keys outside a run's folder that are its own all the same: alias and latest builds.
+/// The pointer keys of a run: the alias and the latest builds, which are outside its folder.
 ///
-/// Read off the folder's name, for who has nothing else. Its last segments are never the
-/// configuration's to choose, so a `path_prefix` cannot make it name another job's keys.
+/// They are derived from the folder alone, for callers that know nothing else. The configuration
+/// never chooses its last segments, so no `path_prefix` can make it refer to another job's keys.
 #[must_use]
 pub fn pointer_keys(job_dir: &str) -> Vec<String> {
     let Some(run) = inverse::parse_run_folder(job_dir) else {
@@ -363,7 +365,7 @@ mod tests {
         );
     }
 
-    /// What Prow's initupload writes for the same jobs.
+    /// The keys that Prow's initupload writes for the same jobs.
     #[test]
     fn a_job_without_a_name_has_no_segment_of_it() {
         let (other, no_org) = (refs("o", "r"), refs("", "foo1"));
@@ -415,7 +417,7 @@ mod tests {
             assert_eq!(own, beside);
             assert_eq!(pointer_keys(dir), own, "the folder alone tells the same");
         }
-        // Not where it would read as another job's run.
+        // This is refused where the folder would look like another job's run.
         let job = of(ProwJobType::Periodic, None);
         for (prefix, allowed) in [("p", true), ("logs", false), ("logs/j", true)] {
             let config = config(PathStrategy::Explicit, prefix);

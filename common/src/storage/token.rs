@@ -1,4 +1,4 @@
-//! The right of one pod to write and read its own run through Deck, and nothing else.
+//! Tokens that allow one pod to write and read its own run through Deck, and nothing else.
 //!
 //! A token is `v1.<expiry>.<prefix>.<mac>`: seconds since 1970, the run's folder in base64url,
 //! and an HMAC-SHA256 over both under a key that plank and Deck share: see [`keys`].
@@ -16,7 +16,7 @@ use keys::StorageKeys;
 
 const VERSION: &str = "v1";
 
-/// Why a token does not open a door. Tell a client no more than "forbidden".
+/// Why a token is refused. Tell clients no more than "forbidden".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("the storage token is malformed")]
@@ -29,8 +29,8 @@ pub enum TokenError {
     OtherRun,
 }
 
-/// A token that allows `prefix` (a run's folder) and the alias and latest-build keys that
-/// belong to it, until `expiry`.
+/// A token that allows `prefix` (a run's folder), and the run's alias and latest-build keys, until
+/// `expiry`.
 #[must_use]
 pub fn sign_token(key: &[u8], prefix: &str, expiry: Timestamp) -> String {
     let signed = format!(
@@ -42,7 +42,7 @@ pub fn sign_token(key: &[u8], prefix: &str, expiry: Timestamp) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac))
 }
 
-/// Whether this has the form of a token of ours, good or not: other bearers are other doors'.
+/// Whether this has a storage token's form, valid or not: there are other bearer tokens.
 #[must_use]
 pub fn is_storage_token(token: &str) -> bool {
     token.starts_with("v1.")
@@ -58,7 +58,7 @@ pub fn verify_token(
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| TokenError::Malformed)?;
-    // In constant time, and before anything of the token is looked at.
+    // The comparison takes constant time, and precedes any use of the token's content.
     let is_ours = |key| start_mac(key, signed).verify_slice(&signature).is_ok();
     if !keys.verifying_keys().any(is_ours) {
         return Err(TokenError::BadSignature);
@@ -81,16 +81,16 @@ pub fn verify_token(
     Ok(StorageGrant { folder })
 }
 
-/// What a token allows: one run's folder, and the keys beside it that are the run's own.
+/// What a token allows: one run's folder, and the run's pointer keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageGrant {
     folder: String,
 }
 
-/// Where a key is, seen from the run whose token it is.
+/// The place of a key, relative to the run of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantedKey<'a> {
-    /// In its folder, under this name.
+    /// In the run's folder, under this name.
     Inside(&'a str),
     /// The presubmit's alias, which holds the folder's URL.
     Alias,
@@ -111,7 +111,7 @@ impl StorageGrant {
         self.folder.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Where `key` is, which the token allows to read, and to write within the rules of its kind.
+    /// Where `key` is, if the token allows reading it. The rules for writing depend on the place.
     pub fn check_key<'a>(&self, key: &'a str) -> Result<GrantedKey<'a>, TokenError> {
         if !is_run_folder(&self.folder) || object_key::validate_key(key).is_err() {
             return Err(TokenError::OtherRun);
@@ -136,7 +136,7 @@ impl StorageGrant {
         })
     }
 
-    /// Checks that the token allows to list `folder`: the run's own or one in it.
+    /// Checks that the token allows listing `folder`, which is the run's own or one in it.
     pub fn check_listing(&self, folder: &str) -> Result<(), TokenError> {
         if folder == self.folder && is_run_folder(folder) {
             return Ok(());
@@ -148,8 +148,8 @@ impl StorageGrant {
     }
 }
 
-/// Whether this is the folder of one run and not inside another's. Read from its end: its
-/// beginning is a `path_prefix`, which may be a stranger's.
+/// Whether this is the folder of one run and not inside another's. It is parsed from its end,
+/// because it begins with a `path_prefix`, which anybody may have chosen.
 fn is_run_folder(folder: &str) -> bool {
     object_key::validate_key(folder).is_ok()
         && matches!(paths::inverse::find_runs(folder).as_slice(), [run] if run.rest.is_empty())

@@ -1,11 +1,11 @@
-//! Whether the blocks of a template close: the parser takes a block without its end, and an end
-//! without its block, and would render what is left.
+//! Checks that the blocks of a template close. The parser accepts a block without its end, and an
+//! end without its block, and would render the rest.
 
 use super::GoTemplateError;
 
-/// Deepest nesting of blocks.
+/// Maximum nesting of blocks.
 const MAX_NESTING: usize = 50;
-/// Most `else if` and `else with` of one block.
+/// Maximum number of `else if` and `else with` of one block.
 const MAX_CHAIN: usize = 100;
 
 struct OpenBlock<'a> {
@@ -13,11 +13,11 @@ struct OpenBlock<'a> {
     /// Byte offset of its action.
     at: usize,
     chain: usize,
-    /// An `else` without a condition has been seen.
+    /// Whether an `else` without a condition has been seen.
     last: bool,
 }
 
-/// Checks the blocks. An action that never closes is left to the parser.
+/// Checks the blocks. The parser reports an action that never closes.
 pub(super) fn check_blocks(text: &str) -> Result<(), GoTemplateError> {
     let mut open: Vec<OpenBlock<'_>> = Vec::new();
     let mut from = 0;
@@ -89,7 +89,7 @@ fn first_word(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Where the action that begins at `start` ends, which is not inside a literal or a comment.
+/// The end of the action that begins at `start`. It is not inside a literal or a comment.
 fn action_end(text: &str, start: usize) -> Option<usize> {
     let body = start + 2;
     let comment = ["/*", "- /*"]

@@ -1,17 +1,17 @@
-//! Functions of templates: those that templates name, and those that `rewrite` puts in.
+//! Functions of templates: those that templates call, and those that `rewrite` inserts.
 
 use gotmpl::{Template, TemplateError, Value};
 
 use super::MAX_VALUE;
 
-/// `(line, column, receiver, name…)`: a field, and its fields. No template can write this name.
+/// `(line, column, receiver, name…)`: a field, and fields of it. No template can write this name.
 pub(super) const FIELD: &str = ".field";
-/// Refuses a text that has grown too long.
+/// Refuses a text that is too long.
 pub(super) const SHORT: &str = ".short";
-/// Refuses to print a struct, of which Go would show the insides.
+/// Refuses to print a struct, of which Go would print the fields.
 pub(super) const SHOW: &str = ".show";
 
-/// What a template may call: all of Go's, but `call`, for no data holds a function.
+/// The functions that a template may call: all of Go's but `call`, because no data is a function.
 pub(super) const GO_FUNCTIONS: [&str; 18] = [
     "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len", "print",
     "printf", "println", "html", "js", "urlquery",
@@ -39,7 +39,7 @@ fn get_field(arguments: &[Value]) -> FunctionResult<Value> {
     Ok(value)
 }
 
-/// Structs are functions of a field's name, see [`super::view`].
+/// Structs are functions of a field's name, see [`super::values`].
 fn get_one_field(receiver: &Value, name: &Value) -> FunctionResult<Value> {
     match (receiver, name.as_str()) {
         (Value::Function(fields), _) => fields(std::slice::from_ref(name)),
@@ -54,7 +54,7 @@ fn get_one_field(receiver: &Value, name: &Value) -> FunctionResult<Value> {
     }
 }
 
-/// As Go's: a missing key of a map of texts is the empty text.
+/// As in Go, a missing key of a map of strings is the empty string.
 fn index_value(arguments: &[Value]) -> FunctionResult<Value> {
     let [value, keys @ ..] = arguments else {
         return Err(exec_error("index needs a list or a map"));

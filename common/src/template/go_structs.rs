@@ -2,10 +2,10 @@
 
 /// A Go struct.
 pub(super) struct GoStruct {
-    /// As in Go, for messages; an embedded struct's is its field name.
+    /// The Go name, for messages; an embedded struct's is its field name.
     pub(super) name: &'static str,
     pub(super) fields: &'static [GoField],
-    /// By their key in JSON. Their fields are reachable without their name too.
+    /// By their key in JSON. Their fields can also be used without their name.
     pub(super) embedded: &'static [(&'static str, &'static GoStruct)],
 }
 
@@ -16,7 +16,7 @@ pub(super) struct GoField {
     pub(super) kind: GoFieldKind,
 }
 
-/// What a field holds, and so what it is when JSON leaves it out.
+/// What a field holds, and thus its value if JSON leaves it out.
 pub(super) enum GoFieldKind {
     Text,
     Number,
@@ -28,7 +28,7 @@ pub(super) enum GoFieldKind {
     Struct(&'static GoStruct),
     Structs(&'static GoStruct),
     Pointer(&'static GoStruct),
-    /// Anything, nil when left out.
+    /// Any value; nil if left out.
     Loose,
 }
 

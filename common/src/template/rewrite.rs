@@ -1,8 +1,8 @@
-//! Go's rules that the parser does not know, written into the parsed template.
+//! Adds Go's rules that the parser does not know to the parsed template.
 //!
-//! A chain of fields becomes a call of [`functions::FIELD`] with its place in the text, each
-//! command's result passes [`functions::SHORT`], and what an action prints
-//! passes [`functions::SHOW`]. Functions and variables must be known before anything runs.
+//! A chain of fields becomes a call of [`functions::FIELD`] with its position, each command's
+//! result passes [`functions::SHORT`], and what an action prints passes [`functions::SHOW`].
+//! Functions and variables must be known before anything runs.
 
 use gotmpl::parse::{
     BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Number, PipeNode, Pos, SmolStr,
@@ -10,7 +10,7 @@ use gotmpl::parse::{
 
 use super::{GoTemplateError, MAIN_TEMPLATE, functions, line_and_column};
 
-/// The templates by name, [`MAIN_TEMPLATE`] first. Functions of `also` may be called, too.
+/// Returns the templates by name, [`MAIN_TEMPLATE`] first. Functions of `also` may be called, too.
 pub(super) fn rewrite_templates(
     text: &str,
     main: ListNode,
@@ -46,7 +46,7 @@ struct TemplateRewriter<'a> {
     /// Templates that may be called here: none in a named template, so that calls cannot
     /// multiply.
     templates: Option<&'a [SmolStr]>,
-    /// In scope; the innermost last.
+    /// Variables in scope; the innermost last.
     variables: Vec<SmolStr>,
 }
 
@@ -172,7 +172,7 @@ impl TemplateRewriter<'_> {
     }
 }
 
-/// `receiver.a.b` as a call that knows where it stands.
+/// Builds a call for `receiver.a.b` that contains its position.
 fn build_field_call(text: &str, pos: Pos, receiver: Expr, fields: &[SmolStr]) -> Expr {
     let (line, column) = line_and_column(text, pos.offset);
     let number = |number: usize| Expr::Number(pos, Number::Int(number as i64));

@@ -1,5 +1,5 @@
-//! A job of each type with everything set that a template may walk through, so that the only
-//! thing that can be missing is a field that no job has.
+//! A job of each type with every value set that a template may use, so that only a field that no
+//! job has can be missing.
 
 use crate::prowjob::{
     ProwJob, ProwJobAgent, ProwJobSpec, ProwJobStatus, ProwJobType, Pull, Refs, ReporterConfig,

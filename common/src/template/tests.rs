@@ -65,7 +65,7 @@ fn data_of_ones_own_has_fields_too() {
     );
 }
 
-/// Each ends at once, in bounded memory.
+/// Each template ends at once, in bounded memory.
 #[test]
 fn no_template_hangs() {
     let deep = format!("{{{{{}1{}}}}}", "(".repeat(10_000), ")".repeat(10_000));
@@ -114,7 +114,7 @@ fn as_go_renders() {
                 continue;
             }
             Err(_) if !line.refused.is_empty() => continue,
-            // Told before it runs, where Go tells it when it runs.
+            // The error comes before rendering, in Go while rendering.
             Err(_) if line.text.is_empty() => continue,
             Err(error) => {
                 wrong.push(format!("{}: {error}", line.template));
@@ -127,7 +127,7 @@ fn as_go_renders() {
         };
         for (name, text) in &line.text {
             let found = rendered(name);
-            // Go shows the insides of a struct; here that is refused.
+            // Go prints the fields of a struct; here that is refused.
             let refused =
                 |error: &GoTemplateError| error.message.starts_with("a struct cannot be printed");
             if found.as_ref() != Ok(text) && !found.as_ref().is_err_and(refused) {

@@ -1,5 +1,5 @@
 //! Data as templates see it. A struct is a function from a field's name to its value, and a map
-//! is a map: so an unknown field is an error and an unknown key is not, as in Go.
+//! is a map, so that an unknown field is an error and an unknown key is not, as in Go.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,13 +9,13 @@ use serde_json::{Map, Value as Json};
 use super::go_structs::{GoFieldKind, GoStruct, PROW_JOB};
 use crate::{config::nearest_name, prowjob::ProwJob};
 
-/// A `ProwJob` with Go's names.
+/// A `ProwJob` with Go's field names.
 pub(super) fn job_value(job: &ProwJob) -> Value {
     let json = serde_json::to_value(job).expect("a ProwJob is JSON");
     struct_value(&PROW_JOB, &json)
 }
 
-/// The same, each text as `write` gives it for the name of its field.
+/// As [`job_value`], with each text replaced by `write` of its field's name and the text.
 pub(super) fn escaped_job_value(job: &ProwJob, write: &dyn Fn(&str, &str) -> String) -> Value {
     let mut json = serde_json::to_value(job).expect("a ProwJob is JSON");
     rewrite_texts(&mut json, "", write);
@@ -29,7 +29,7 @@ fn rewrite_texts(json: &mut Json, field: &str, write: &dyn Fn(&str, &str) -> Str
             .iter_mut()
             .for_each(|item| rewrite_texts(item, field, write)),
         Json::Object(fields) => {
-            // Their keys are the job's own words, not names of fields.
+            // Their keys are the job's own, not names of fields.
             let is_map = matches!(field, "annotations" | "labels");
             for (name, value) in fields {
                 rewrite_texts(value, if is_map { field } else { name }, write);
@@ -106,8 +106,8 @@ fn field_value(kind: &'static GoFieldKind, json: Option<&Json>) -> Value {
     }
 }
 
-/// Kubernetes' own types, whose fields are not listed here: found by their JSON names, in which
-/// case and underscores are not looked at. One that is not set is nil.
+/// Kubernetes' own types, whose fields are not listed here. Fields are found by their JSON names,
+/// without regard to case and underscores. A field that is not set is nil.
 fn loose_value(json: &Json) -> Value {
     json_to_value(json, &|object: &Map<String, Json>| {
         let fields: BTreeMap<String, Value> = object
@@ -167,7 +167,7 @@ fn text_value(text: &str) -> Value {
     Value::String(text.into())
 }
 
-/// As Go prints a time; an unset one is the year 1.
+/// A time as Go prints it; an unset one is in the year 1.
 fn go_time(time: Option<&str>) -> String {
     time.and_then(|time| time.parse::<jiff::Timestamp>().ok())
         .map_or_else(

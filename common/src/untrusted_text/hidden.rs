@@ -1,6 +1,6 @@
-//! Characters that a reader does not see, or that change what he sees of others.
+//! Characters that readers do not see, or that change what they see of others.
 
-/// Whether the character is none that is shown: control characters, directions, zero-width
+/// Whether the character is not shown: control characters, directions, zero-width
 /// characters, fillers, tags.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {
@@ -22,10 +22,10 @@ pub fn is_hidden(character: char) -> bool {
         )
 }
 
-/// The text on one line with nothing hidden in it, for what is shown as it is: a title, the
+/// The text on one line without hidden characters, for sinks that show text as it is: a title, the
 /// description of a status.
 ///
-/// Ends of lines and tabs become spaces, other hidden characters their number, `\u{1b}`.
+/// Ends of lines and tabs become spaces, other hidden characters their number, such as `\u{1b}`.
 #[must_use]
 pub fn escape_plain(text: &str, limit: usize) -> String {
     let mut line = String::with_capacity(text.len().min(limit));
@@ -38,7 +38,7 @@ pub fn escape_plain(text: &str, limit: usize) -> String {
     line
 }
 
-/// Adds the character, or its number where it is hidden.
+/// Appends the character, or its number if it is hidden.
 pub(super) fn push_escaped(text: &mut String, character: char) {
     if is_hidden(character) {
         text.extend(character.escape_unicode());
@@ -47,7 +47,7 @@ pub(super) fn push_escaped(text: &mut String, character: char) {
     }
 }
 
-/// The first `limit` characters, and `…` for the others.
+/// The first `limit` characters, and `…` if there are more.
 pub(super) fn truncate_chars(text: &str, limit: usize) -> impl Iterator<Item = char> {
     let end = text.char_indices().nth(limit).map(|(end, _)| end);
     let shown = &text[..end.unwrap_or(text.len())];

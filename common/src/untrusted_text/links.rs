@@ -1,9 +1,9 @@
-//! Strangers' text where GitHub is to act on it: a link's target and a login.
+//! Strangers' text that GitHub acts on: a link's target and a login.
 
 use std::fmt::Write as _;
 
-/// The target of a Markdown link, also in a row of a table: an `http` or `https` address, or
-/// nothing. A longer one is not cut but dropped: half an address is another one.
+/// The target of a Markdown link, also in a table's row: an `http` or `https` URL, or nothing. A
+/// longer one is dropped and not cut, because half a URL is another URL.
 #[must_use]
 pub fn escape_link_target(url: &str, limit: usize) -> String {
     let is_web = url.starts_with("http://") || url.starts_with("https://");
@@ -21,7 +21,7 @@ pub fn escape_link_target(url: &str, limit: usize) -> String {
     written
 }
 
-/// A login as it follows an `@`: nothing that is no part of one.
+/// A login to follow an `@`, without characters that no login has.
 #[must_use]
 pub fn sanitize_login(text: &str, limit: usize) -> String {
     const BOT: &str = "[bot]";

@@ -1,21 +1,21 @@
 //! Strangers' text in GitHub's Markdown.
 //!
-//! In code nothing is parsed and nobody is notified. Two limits of GitHub's own parser count: a
-//! code span has at most 80 backticks at its ends, and of a fence's only 255 are remembered.
+//! In code nothing is parsed and nobody is notified. Two limits of GitHub's own parser matter: a
+//! code span has at most 80 backticks at its ends, and of a fence only 255 are remembered.
 
 use std::fmt::Write as _;
 
 use super::hidden::{escape_plain, push_escaped, truncate_chars};
 
-/// Characters in a code span. They hold runs of backticks of at most 62 different lengths, so that
-/// a delimiter is left that GitHub's parser takes.
+/// Maximum characters in a code span. They contain runs of backticks of at most 62 different
+/// lengths, so that one length is free for a delimiter that GitHub's parser accepts.
 const MAX_CODE: usize = 2_000;
-/// Backticks in a row that a fenced block holds as they are.
+/// Maximum run of backticks that a fenced block keeps as it is.
 const MAX_RUN: usize = 100;
-/// Keeps what stands at both sides of it apart, and is not seen.
+/// An invisible character that separates what is at both sides of it.
 const GAP: char = '\u{200b}';
 
-/// One code span, on one line. Of a longer text the first 2,000 characters at most.
+/// One code span, on one line. Contains at most the first 2,000 characters of the text.
 #[must_use]
 pub fn escape_code_span(text: &str, limit: usize) -> String {
     format_code_span(&break_html_comments(&escape_plain(
@@ -24,16 +24,16 @@ pub fn escape_code_span(text: &str, limit: usize) -> String {
     )))
 }
 
-/// One code span in a row of a table, which a `|` would split, in code as well.
+/// One code span in a row of a table. A `|` would split the row, even in code.
 #[must_use]
 pub fn escape_code_cell(text: &str, limit: usize) -> String {
-    // A backslash before the one that hides a pipe would take its place.
+    // A backslash before the one that escapes a pipe would escape that one instead.
     let text = escape_plain(text, limit.min(MAX_CODE)).replace("\\|", "\\ |");
     format_code_span(&break_html_comments(&text)).replace('|', "\\|")
 }
 
-/// The text with no comment of HTML in it. Comments of ours are found again by such marks, which
-/// programs look for in code as well.
+/// The text without HTML comments. Prow finds its own comments by such marks, and programs look
+/// for them even in code.
 fn break_html_comments(text: &str) -> String {
     text.replace("<!--", &format!("<{GAP}!--"))
 }
@@ -47,7 +47,7 @@ fn format_code_span(text: &str) -> String {
     let delimiter = "`".repeat(free.expect("some number is in no list"));
     let is_blank = text.bytes().all(|byte| byte == b' ');
     let touches = |c: char| c == '`' || c == ' ';
-    // A space at both ends is taken away again.
+    // A parser removes one space at both ends.
     let pad = if !is_blank && (text.starts_with(touches) || text.ends_with(touches)) {
         " "
     } else {
@@ -56,10 +56,10 @@ fn format_code_span(text: &str) -> String {
     format!("{delimiter}{pad}{text}{pad}{delimiter}")
 }
 
-/// A fenced block that no line of it closes, with the end of its last line.
+/// A fenced block that no line of it closes, including its last newline.
 ///
-/// The block stands one space from the margin, which is not shown: so no line begins with what a
-/// stranger wrote, and readers of comments find no command there.
+/// The block is indented by one space, which is not shown. So no line begins with what a stranger
+/// wrote, and bots that read comments find no command there.
 #[must_use]
 pub fn escape_code_block(text: &str, limit: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(limit));
@@ -83,13 +83,13 @@ pub fn escape_code_block(text: &str, limit: usize) -> String {
     block
 }
 
-/// Plain text on one line, wherever in Markdown it stands: in a paragraph, at the beginning of a
-/// line, in a row of a table, in a link's words or target, in an attribute of HTML, in code.
+/// Plain text on one line, anywhere in Markdown: in a paragraph, at the beginning of a line, in a
+/// row of a table, in a link's text or target, in an attribute of HTML, in code.
 ///
 /// What could be read as more than text is written as an entity, which no parser takes for
-/// structure; what GitHub looks for in the text itself (`@name`, `#1`, addresses) is broken by a
-/// character that is not seen. Names like `pull-unit_test.go` stay as they are, so that they can
-/// be copied and, in a table, be read back.
+/// structure. What GitHub looks for in the text itself (`@name`, `#1`, URLs) is broken by an
+/// invisible character. Names like `pull-unit_test.go` stay as they are, so that they can be
+/// copied and, in a table, be read back.
 #[must_use]
 pub fn escape_markdown(text: &str, limit: usize) -> String {
     let line = escape_plain(text, limit);
@@ -104,13 +104,13 @@ pub fn escape_markdown(text: &str, limit: usize) -> String {
     written
 }
 
-/// Adds one character, by what stands before and after it.
+/// Appends one character, depending on those before and after it.
 fn push_text(written: &mut String, before: Option<char>, character: char, after: Option<char>) {
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let joins = is_word(before) && is_word(after);
     let is_mark = match character {
         '_' => !joins,
-        // Only at a beginning these are a list, a heading, or a command to a bot.
+        // Only at a beginning, these make a list, a heading, or a command to a bot.
         '-' | '+' | '=' | '/' | '.' | ')' => before.is_none() || ends_number(before, after),
         ':' => before.is_none() || after == Some('/'),
         '(' | ',' | ';' | '?' | '%' | '^' | '{' | '}' => false,
@@ -133,12 +133,12 @@ fn push_text(written: &mut String, before: Option<char>, character: char, after:
     }
 }
 
-/// Whether a `.` or `)` here may stand behind the number of a list's item.
+/// Whether a `.` or `)` here may end the number of a list's item.
 fn ends_number(before: Option<char>, after: Option<char>) -> bool {
     before.is_some_and(|c| c.is_ascii_digit()) && after.is_none_or(|c| c == ' ')
 }
 
-/// Whether this, read backwards, is the last word so far.
+/// Whether the last word so far is `backwards`, read backwards.
 fn ends_with_word(written: &str, backwards: &str) -> bool {
     let tail: String = written.chars().rev().take(backwards.len() + 1).collect();
     let tail = tail.to_ascii_lowercase();
@@ -146,8 +146,8 @@ fn ends_with_word(written: &str, backwards: &str) -> bool {
     before.is_some_and(|before| !before.starts_with(char::is_alphanumeric))
 }
 
-/// Text in HTML, and within the quotes of an attribute. Within Markdown it has to stand in a block
-/// of HTML and in `<code>`: nobody is notified there.
+/// Text in HTML, and within the quotes of an attribute. Within Markdown it must be in a block of
+/// HTML and in `<code>`, where nobody is notified.
 #[must_use]
 pub fn escape_html(text: &str, limit: usize) -> String {
     let mut written = String::with_capacity(text.len().min(limit));

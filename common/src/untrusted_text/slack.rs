@@ -2,9 +2,9 @@
 
 use super::hidden::escape_plain;
 
-/// Plain text on one line. `&`, `<` and `>` are what Slack's own links and mentions are made of;
-/// bold, italic, struck and code have no escape, so their marks are written by characters that
-/// look like them. An address is not made a link of.
+/// Plain text on one line. `&`, `<` and `>` are escaped, because Slack's links and mentions consist
+/// of them. Bold, italic, struck and code have no escape, so their marks are replaced by characters
+/// that look like them. URLs do not become links.
 #[must_use]
 pub fn escape_slack(text: &str, limit: usize) -> String {
     let line = escape_plain(text, limit);
@@ -21,9 +21,9 @@ pub fn escape_slack(text: &str, limit: usize) -> String {
             '*' => written.push('∗'),
             '~' => written.push('∼'),
             '`' => written.push('ˋ'),
-            // Within a name it stays one.
+            // Within a name an underscore stays.
             '_' if !(is_word(before) && is_word(after)) => written.push('＿'),
-            // A name behind these is looked up in some workspaces.
+            // Some workspaces look up a name after these.
             '@' | '#' => written.extend([character, '\u{200b}']),
             ':' if after == Some('/') => written.push_str(":\u{200b}"),
             character => written.push(character),

@@ -1,4 +1,4 @@
-//! Whatever the text: each sink's own rules, read as a parser reads them, find it and nothing else.
+//! For any text: a parser with the rules of the sink finds the text in it and nothing else.
 
 mod commonmark;
 
@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 use self::commonmark::{Inline, blocks, cells, decoded, inlines};
 use super::{hidden::truncate_chars, *};
 
-/// Random text in which what could do something is frequent.
+/// Random text in which special characters and words are frequent.
 fn hostile() -> impl Strategy<Value = String> {
     let words = [
         "`",
@@ -76,15 +76,15 @@ fn hostile() -> impl Strategy<Value = String> {
     vec(word, 0..40).prop_map(|words| words.concat())
 }
 
-/// The limits that are tried: none, some, more than there is.
+/// The limits that are tried: zero, small ones, and one longer than the text.
 fn limit() -> impl Strategy<Value = usize> {
     prop_oneof![0..20usize, Just(100_000)]
 }
 
-/// What keeps things apart and is not seen.
+/// The invisible character that separates.
 const GAP: char = '\u{200b}';
 
-/// A mark of ours is none in a stranger's text.
+/// The text as it is when marks of Prow's comments are broken.
 fn unmarked(text: &str) -> String {
     text.replace("<!--", &format!("<{GAP}!--"))
 }
@@ -132,7 +132,7 @@ proptest! {
         prop_assert_eq!(&read[0].text, "before\n");
         prop_assert!(read[1].is_code && !read[2].is_code);
         prop_assert_eq!(&read[2].text, "after\n");
-        // Nothing of it is at the beginning of a line, where commands are looked for.
+        // No line begins with the text, because commands are looked for there.
         let block = escape_code_block(&text, limit);
         prop_assert!(block.lines().all(|line| line.starts_with(' ')));
         prop_assert!(block.replace(GAP, "").lines().all(is_clean_but_for_tabs));

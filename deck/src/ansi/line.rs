@@ -1,13 +1,13 @@
-//! One line of a terminal: cells, a cursor, and the HTML they make.
+//! One line of a terminal: its cells, its cursor, and the HTML made of them.
 
 use std::fmt::Write;
 
 use super::style::TextStyle;
 
-/// Columns kept of a line; what lies beyond is counted.
+/// Columns of a line that are kept; characters beyond them are counted.
 pub(super) const MAX_COLUMNS: usize = 10_000;
-/// A terminal's width: its cursor is moved no further by a sequence. Otherwise a few bytes of a
-/// log were thousands of blanks of a page.
+/// Width of the terminal: a sequence moves the cursor no further. Otherwise a few bytes of a log
+/// could become thousands of blanks on a page.
 pub(super) const TERMINAL_WIDTH: usize = 400;
 
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct LineBuffer {
     cursor: usize,
     /// Characters written past [`MAX_COLUMNS`].
     dropped: usize,
-    /// So many cells at the beginning are known to be blank.
+    /// Number of cells at the beginning that are known to be blank.
     blank: usize,
 }
 
@@ -49,11 +49,11 @@ impl LineBuffer {
     }
 
     pub(super) fn move_to_column(&mut self, column: usize) {
-        // Behind the width only text itself leads on.
+        // Beyond the width only text moves the cursor.
         self.cursor = column.min(TERMINAL_WIDTH.max(self.cursor));
     }
 
-    /// 0: from the cursor on; 1: up to the cursor; 2: all.
+    /// Erases the line: 0 from the cursor on, 1 up to the cursor, 2 all of it.
     pub(super) fn erase_line(&mut self, what: usize) {
         let end = self.cells.len();
         match what {
@@ -70,7 +70,7 @@ impl LineBuffer {
         }
     }
 
-    /// The line as HTML; the buffer is empty afterwards.
+    /// Returns the line as HTML and empties the buffer.
     pub(super) fn take_html(&mut self) -> String {
         let mut html = String::with_capacity(self.cells.len() + 16);
         for run in self.cells.chunk_by(|left, right| left.1 == right.1) {

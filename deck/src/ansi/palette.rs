@@ -1,11 +1,11 @@
-//! The 256 colours: xterm's cube and greys, and the style sheet that names them.
+//! The 256 colours: xterm's cube and greys, and the style sheet that defines them.
 //!
-//! The first sixteen belong to the theme and stand in `style.css`. The page's content policy allows
-//! no inline style, so a true colour is shown as its nearest neighbour among the other 240.
+//! The theme defines the first sixteen colours in `style.css`. The page's content security policy
+//! allows no inline style, so a true colour is shown as the nearest of the other 240.
 
 use std::fmt::Write;
 
-/// The cube's six levels of a channel.
+/// The six levels of a channel in the cube.
 const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 const CUBE: u8 = 16;
 const GREYS: u8 = 232;
@@ -32,7 +32,7 @@ pub(super) fn nearest_color(red: u8, green: u8, blue: u8) -> u8 {
         .expect("the palette is not empty")
 }
 
-/// Rules `.fN` (foreground) and `.gN` (background) for colours 16–255.
+/// CSS rules `.fN` (foreground) and `.gN` (background) for the colours 16–255.
 pub(crate) fn palette_css() -> String {
     let mut css = String::with_capacity(16 * 1024);
     for index in CUBE..=u8::MAX {

@@ -1,4 +1,4 @@
-//! Select Graphic Rendition (`ESC [ … m`): what it sets, and the CSS classes that show it.
+//! Select Graphic Rendition (`ESC [ … m`): the style that it sets, and the CSS classes for it.
 
 use super::palette::nearest_color;
 
@@ -15,7 +15,7 @@ pub(super) struct TextStyle {
 }
 
 impl TextStyle {
-    /// Applies the parameters of one sequence. What is unknown or malformed changes nothing.
+    /// Applies the parameters of one sequence. Unknown or malformed parameters change nothing.
     pub(super) fn apply_sgr(&mut self, parameters: &str) {
         let mut groups = parameters.split(';');
         while let Some(group) = groups.next() {
@@ -57,7 +57,7 @@ impl TextStyle {
     }
 
     /// `b`old, `d`im, `i`talic, `u`nderline, `s`trike, `fN` foreground, `gN` background; `fd` and
-    /// `gd` are the page's own colours, exchanged by inverse.
+    /// `gd` are the page's own colours, swapped by inverse.
     pub(super) fn css_classes(self) -> String {
         let mut classes = Vec::new();
         for (on, class) in [
@@ -83,7 +83,7 @@ impl TextStyle {
     }
 }
 
-/// The colour after 38 or 48: `5;N` or `2;R;G;B`, in groups of their own or as sub-parameters
+/// The colour after 38 or 48: `5;N` or `2;R;G;B`, as separate parameters or as sub-parameters
 /// (`5:N`, `2:R:G:B`, `2::R:G:B`).
 fn parse_color<'a>(sub: Option<&'a str>, groups: &mut impl Iterator<Item = &'a str>) -> Option<u8> {
     let channel = |text: Option<&str>| text.and_then(|text| text.parse::<u8>().ok());

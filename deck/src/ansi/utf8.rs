@@ -1,4 +1,4 @@
-//! UTF-8, one byte at a time.
+//! Decodes UTF-8, one byte at a time.
 
 #[derive(Debug, Default)]
 pub(super) struct Utf8Decoder {
@@ -10,12 +10,12 @@ pub(super) struct Utf8Decoder {
 pub(super) enum Utf8Step {
     More,
     Char(char),
-    /// Not UTF-8; the byte that showed it, if it may begin something else.
+    /// Not UTF-8. Holds the byte that showed it, if that byte may begin another character.
     BadThen(Option<u8>),
 }
 
 impl Utf8Decoder {
-    /// In the middle of a character.
+    /// Whether a character has begun and is not complete.
     pub(super) fn is_open(&self) -> bool {
         self.length > 0
     }

@@ -1,4 +1,4 @@
-//! `ProwJob` → [`IndexedJob`], with shared strings shared.
+//! `ProwJob` → [`IndexedJob`]. Strings that several jobs share are stored once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::job::{IndexedJob, JobPullRequest, JobRepository};
 use super::prowjob_json::ProwJobJson;
 use crate::redact::{redact_secrets, redact_text};
 
-/// One copy of each string that is in use.
+/// Keeps one copy of each string that is in use.
 #[derive(Debug, Default)]
 pub(super) struct StringInterner {
     strings: HashSet<Arc<str>>,
-    /// Strings nobody else holds are dropped when the set has grown to this.
+    /// At this size of the set, strings that nobody else holds are dropped.
     sweep_at: usize,
 }
 
@@ -37,7 +37,7 @@ impl StringInterner {
         new
     }
 
-    /// `shown` is [`redacted_value`] of the object. `None` for one without a name.
+    /// `shown` is [`redacted_value`] of the object. `None` for an object without a name.
     pub(super) fn build_job(&mut self, object: &ProwJob, shown: Value) -> Option<IndexedJob> {
         let (spec, status) = (&object.spec, object.status.clone().unwrap_or_default());
         let name: Arc<str> = object.metadata.name.as_deref()?.into();
@@ -135,7 +135,7 @@ impl StringInterner {
         }
     }
 
-    /// Plank calls the only container `test`, whatever the spec says.
+    /// Plank names the only container `test`, whatever the spec says.
     fn container_names(&mut self, spec: &ProwJobSpec) -> Box<[Arc<str>]> {
         let listed = spec
             .pod_spec
@@ -153,15 +153,15 @@ impl StringInterner {
     }
 }
 
-/// What is shown of an object: all of it without its secrets. `None` if it is no JSON, which a
-/// `ProwJob` always is.
+/// What is shown of an object: all of it without its secrets. `None` if it cannot be written as
+/// JSON, which a `ProwJob` always can.
 pub(super) fn redacted_value(object: &ProwJob) -> Option<Value> {
     let mut shown = serde_json::to_value(object).ok()?;
     redact_secrets(&mut shown);
     Some(shown)
 }
 
-/// `None`: it is not decorated, not yet claimed, or its names are no keys.
+/// `None`: the job is not decorated, the run has no build id yet, or its names make no valid key.
 fn run_folder(spec: &ProwJobSpec, build_id: &str) -> Option<String> {
     let decoration = spec.decoration_config.as_ref()?;
     let storage = decoration.gcs_configuration.as_ref()?;

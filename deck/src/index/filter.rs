@@ -1,4 +1,4 @@
-//! Which jobs a reader asks for.
+//! The filter of a list of jobs.
 
 use common::prowjob::{ProwJobState, ProwJobType};
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::job::IndexedJob;
 use super::pattern::JobPattern;
 
-/// Prow's query parameters, as they come.
+/// Prow's query parameters, not yet parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct JobListQuery {
@@ -19,10 +19,10 @@ pub struct JobListQuery {
     pub pull: String,
 }
 
-/// The conditions; all have to hold.
+/// The conditions of a filter; all have to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFilter {
-    /// `org/repo`: of the job itself or of its extra references.
+    /// `org/repo` of the job itself or of its extra refs.
     pub repo: Option<String>,
     pub job: Option<JobPattern>,
     pub author: Option<String>,
@@ -32,7 +32,7 @@ pub struct JobFilter {
 }
 
 impl JobFilter {
-    /// Reads the parameters; empty ones ask for nothing. An error says which one is no good.
+    /// Parses the parameters; empty ones set no condition. An error names the invalid one.
     pub fn parse_query(query: &JobListQuery) -> Result<Self, String> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let state = given(&query.state)
@@ -78,7 +78,7 @@ impl JobFilter {
             && self.matches_but_state_and_name(job)
     }
 
-    /// The conditions that are told at once.
+    /// The conditions that are cheap to check.
     pub(super) fn matches_but_state_and_name(&self, job: &IndexedJob) -> bool {
         let holds =
             |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);

@@ -1,4 +1,4 @@
-//! One run, as Deck keeps it.
+//! One run, as the index keeps it.
 
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
@@ -12,43 +12,43 @@ use super::prowjob_json::{OmitFields, ProwJobJson};
 /// What lists and pages show of a `ProwJob`. Strings that many runs share are stored once.
 #[derive(Debug)]
 pub struct IndexedJob {
-    /// Of the `ProwJob`.
+    /// Name of the `ProwJob`.
     pub name: Arc<str>,
     pub job: Arc<str>,
     pub kind: ProwJobType,
     pub state: ProwJobState,
-    /// The repository the job is about.
+    /// The repository of the main refs.
     pub repository: Option<JobRepository>,
-    /// `org/repo` of every reference, the main one first.
+    /// `org/repo` of all refs, the main ones first.
     pub repos: Box<[Arc<str>]>,
-    /// The main one is the job's own (`spec.refs`).
+    /// Whether the main refs are the job's own (`spec.refs`).
     pub(super) has_refs: bool,
     pub pulls: Box<[JobPullRequest]>,
     pub started: Timestamp,
-    /// When its pod was made.
+    /// When its pod was created.
     pub pending: Option<Timestamp>,
     pub completed: Option<Timestamp>,
-    /// Empty until the run is claimed.
+    /// Empty until plank has started the run.
     pub build_id: Arc<str>,
     pub url: Box<str>,
     pub description: Arc<str>,
     pub pod_name: Arc<str>,
-    /// Build cluster.
+    /// Name of the build cluster.
     pub cluster: Arc<str>,
-    /// Containers of the test, by name.
+    /// Names of the test's containers.
     pub containers: Box<[Arc<str>]>,
-    /// Its pod has a sidecar that stores what the test leaves.
+    /// Whether its pod has a sidecar that stores log and artifacts.
     pub decorated: bool,
-    /// That sidecar masks the pod's secrets (`censor_secrets: true`).
+    /// Whether that sidecar censors the pod's secrets (`censor_secrets: true`).
     pub censors: bool,
-    /// The bucket of its logs; none when it is not decorated.
+    /// The bucket of its logs; `None` when it is not decorated.
     pub bucket: Option<Arc<str>>,
-    /// The folder of its logs and artifacts in that bucket; none until the run is claimed.
+    /// The folder of its logs and artifacts in that bucket; `None` until it has a build id.
     pub folder: Option<Arc<str>>,
-    /// `spec.hidden`; not yet whether a viewer may see it.
+    /// `spec.hidden`; not the whole decision whether a viewer may see the job.
     pub hidden: bool,
     pub tenant: Arc<str>,
-    /// The newer run that took this one's place.
+    /// Name of the newer run that superseded this one.
     pub superseded_by: Option<Box<str>>,
     pub(super) body: ProwJobJson,
 }
@@ -69,19 +69,19 @@ pub struct JobPullRequest {
     pub author: Arc<str>,
     pub sha: Arc<str>,
     pub title: Arc<str>,
-    /// Each may be empty.
+    /// Each link may be empty.
     pub link: Arc<str>,
     pub commit_link: Arc<str>,
     pub author_link: Arc<str>,
 }
 
 impl IndexedJob {
-    /// Completion is told by its time alone, as everywhere in Prow.
+    /// A run is complete when it has a completion time, as everywhere in Prow.
     pub fn is_complete(&self) -> bool {
         self.completed.is_some()
     }
 
-    /// What it is called on pages: whoever made it may have named no job.
+    /// The title on pages: the job, or the `ProwJob`'s name if its author named no job.
     pub(crate) fn display_title(&self) -> Arc<str> {
         if self.job.is_empty() {
             self.name.clone()
@@ -90,18 +90,18 @@ impl IndexedJob {
         }
     }
 
-    /// Whether it is in line for a limit that its description names.
+    /// Whether the job is queued for a limit that its description names.
     pub(super) fn is_queued(&self) -> bool {
         let triggered = self.state == ProwJobState::Triggered && !self.is_complete();
         triggered && self.description.starts_with(WAITING_PREFIX)
     }
 
-    /// A job that is not in the index. `None` for an object without a name.
+    /// Converts an object that is not in the index. `None` for an object without a name.
     pub(crate) fn new(object: &ProwJob) -> Option<Self> {
         StringInterner::default().build_job(object, convert::redacted_value(object)?)
     }
 
-    /// Repositories of the job's own refs; of the others if it has none.
+    /// Repositories of the job's own refs, or of its extra refs if it has no own ones.
     pub(crate) fn own_repos(&self) -> &[Arc<str>] {
         if self.has_refs {
             &self.repos[..1]
@@ -116,19 +116,19 @@ impl IndexedJob {
             .any(|container| container.as_ref() == name)
     }
 
-    /// The whole object as JSON, without secrets and what `omit` names.
+    /// The whole object as JSON, without secrets and without what `omit` names.
     pub fn to_json(&self, omit: OmitFields) -> String {
         let mut json = String::new();
         self.write_json(omit, &mut json);
         json
     }
 
-    /// Appends [`IndexedJob::to_json`].
+    /// Appends the JSON of [`IndexedJob::to_json`].
     pub(crate) fn write_json(&self, omit: OmitFields, out: &mut String) {
         self.body.write_json(omit, out);
     }
 
-    /// Whether this is the very same version of the object, as after listing again.
+    /// Whether both are the same version of the object, as after a new listing.
     pub(super) fn is_same_version(&self, other: &Self) -> bool {
         self.body == other.body
     }
@@ -138,7 +138,7 @@ impl IndexedJob {
     }
 }
 
-/// Newest first, then by job, as Prow sorts; the name makes it total.
+/// Newest first, then by job, as Prow sorts; the name makes the order total.
 impl Ord for IndexedJob {
     fn cmp(&self, other: &Self) -> Ordering {
         self.sort_key().cmp(&other.sort_key())

@@ -1,11 +1,11 @@
-//! Which names of jobs patterns match: found out beside the index's lock, once a name.
+//! Matches job names against patterns, without the index's lock and once per name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::JobPattern;
 
-/// The verdict on each name that was known when it was asked.
+/// For each name that was known at the time: whether one of the patterns matches it.
 pub(super) struct MatchedNames<'a> {
     patterns: &'a [JobPattern],
     known: HashMap<Arc<str>, bool>,
@@ -23,7 +23,7 @@ impl<'a> MatchedNames<'a> {
         }
     }
 
-    /// A name that came since is judged now.
+    /// Whether a pattern matches the name. A name that is new since then is matched now.
     pub(super) fn contains_name(&self, name: &str) -> bool {
         let now = || {
             self.patterns
@@ -33,7 +33,7 @@ impl<'a> MatchedNames<'a> {
         self.known.get(name).copied().unwrap_or_else(now)
     }
 
-    /// Those that match, in no order.
+    /// The names that match, in no order.
     pub(super) fn into_names(self) -> impl Iterator<Item = Arc<str>> {
         let known = self.known.into_iter();
         known.filter_map(|(name, matches)| matches.then_some(name))

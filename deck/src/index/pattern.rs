@@ -1,14 +1,14 @@
-//! Globs over job names, as Go's `filepath.Match` reads them: what Prow's badges take.
+//! Globs for job names, as in Go's `filepath.Match`, which Prow's badges use.
 
-/// Bytes of one pattern. A job's name has at most 63.
+/// Maximum bytes of a pattern. A job's name has at most 63.
 const MAX_PATTERN: usize = 256;
 
 /// `*` for any characters, `?` for any one, `[a-z]` and `[^a-z]` for one of a class, `\` before a
-/// character that stands for itself. Matched as a whole.
+/// character that is taken literally. A pattern matches whole names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobPattern {
     text: String,
-    /// `None`: it cannot be read, so nothing matches, as in Prow.
+    /// `None`: the pattern is malformed, so it matches nothing, as in Prow.
     parts: Option<Vec<PatternPart>>,
 }
 
@@ -25,7 +25,7 @@ enum PatternPart {
 }
 
 impl JobPattern {
-    /// Reads a pattern; an error says what is no good about it.
+    /// Parses a pattern; an error says why it is refused.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_PATTERN {
             return Err(format!(
@@ -38,12 +38,12 @@ impl JobPattern {
         })
     }
 
-    /// The name, if only one can match.
+    /// The name, if the pattern can match only one.
     pub fn exact_name(&self) -> Option<&str> {
         (!self.text.contains(['*', '?', '[', '\\'])).then_some(&self.text)
     }
 
-    /// In time linear in both for each `*`: only the last one is ever tried again.
+    /// Takes time linear in pattern and name for each `*`: only the last `*` is ever retried.
     pub fn matches_name(&self, name: &str) -> bool {
         let Some(parts) = &self.parts else {
             return false;
@@ -73,7 +73,7 @@ impl JobPattern {
 }
 
 impl PatternPart {
-    /// Whether it stands for this one character.
+    /// Whether the part matches this one character.
     fn matches_char(&self, character: char) -> bool {
         match self {
             Self::One(own) => *own == character,
@@ -87,7 +87,7 @@ impl PatternPart {
     }
 }
 
-/// `None`: a class or an escape is not finished.
+/// `None`: a class or an escape is incomplete.
 fn parse_parts(text: &str) -> Option<Vec<PatternPart>> {
     let mut rest = text.chars();
     let mut parts = Vec::new();
@@ -105,7 +105,7 @@ fn parse_parts(text: &str) -> Option<Vec<PatternPart>> {
     Some(parts)
 }
 
-/// The rest of a class after its `[`: at least one character or range, then `]`.
+/// Parses the rest of a class after its `[`: at least one character or range, then `]`.
 fn parse_class(rest: &mut std::str::Chars<'_>) -> Option<PatternPart> {
     let but = rest.as_str().starts_with('^');
     if but {
@@ -126,7 +126,7 @@ fn parse_class(rest: &mut std::str::Chars<'_>) -> Option<PatternPart> {
     Some(PatternPart::Class { but, ranges })
 }
 
-/// A character of a class; `-` and `]` only after `\`.
+/// Parses a character of a class; `-` and `]` only after `\`.
 fn parse_class_char(rest: &mut std::str::Chars<'_>) -> Option<char> {
     match rest.next()? {
         '-' | ']' => None,
@@ -179,7 +179,7 @@ mod tests {
             ("a\\*", "a*", true),
             ("a\\*", "ab", false),
             ("release-1.[2-3][0-9]-*", "release-1.31-e2e", true),
-            // What Prow cannot read matches nothing.
+            // Patterns that Prow cannot parse match nothing.
             ("[", "[", false),
             ("[a", "a", false),
             ("[]a]", "a", false),

@@ -1,4 +1,4 @@
-//! A `ProwJob`'s JSON, kept in pieces so that `/prowjobs.js` can leave some out without parsing.
+//! A `ProwJob`'s JSON, kept in pieces so that `/prowjobs.js` can omit some without parsing.
 //!
 //! Pod spec and decoration are the same text for every run of a job, so they are stored once.
 
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// The pieces; an absent one is empty.
+/// The pieces, with their braces; an absent one is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ProwJobJson {
-    /// `metadata` without labels and annotations, each with its braces.
+    /// `metadata` without labels and annotations.
     metadata: Box<str>,
     labels: Box<str>,
     annotations: Box<str>,
@@ -21,7 +21,7 @@ pub(super) struct ProwJobJson {
     containers: usize,
 }
 
-/// What `omit` leaves out.
+/// The fields that `omit` leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OmitFields {
     pub annotations: bool,
@@ -31,7 +31,7 @@ pub struct OmitFields {
 }
 
 impl OmitFields {
-    /// Reads Prow's comma list; unknown names are ignored, as there.
+    /// Parses Prow's comma-separated list; unknown names are ignored, as in Prow.
     pub fn parse_list(list: &str) -> Self {
         let has = |name| list.split(',').any(|item| item.trim() == name);
         Self {
@@ -44,7 +44,7 @@ impl OmitFields {
 }
 
 impl ProwJobJson {
-    /// Of an object without its secrets.
+    /// Splits the JSON of an object without its secrets.
     pub(super) fn new(mut value: Value, mut intern: impl FnMut(&str) -> Arc<str>) -> Self {
         let mut section = |name: &str| match value.get_mut(name).map(Value::take) {
             Some(Value::Object(map)) => map,
@@ -73,7 +73,7 @@ impl ProwJobJson {
         }
     }
 
-    /// Appends the object as JSON.
+    /// Appends the object as JSON, without what `omit` names.
     pub(super) fn write_json(&self, omit: OmitFields, out: &mut String) {
         let empty_containers = omit.pod_spec.then(|| {
             let all = vec![r#"{"name":"","resources":{}}"#; self.containers];
@@ -116,7 +116,7 @@ impl ProwJobJson {
     }
 }
 
-/// The object `base` with further members; an empty one is left out.
+/// Appends the object `base` with further members; empty members are left out.
 fn push_object(out: &mut String, base: &str, members: &[(&str, &str)]) {
     out.push_str(base.strip_suffix('}').unwrap_or("{"));
     for (name, value) in members.iter().filter(|(_, value)| !value.is_empty()) {
@@ -137,7 +137,7 @@ fn optional_json(value: Option<&Value>) -> String {
         .map_or_else(String::new, script_json)
 }
 
-/// JSON that may stand in a script as well: no `<`, and no line separators of old JavaScript.
+/// JSON that may also be part of a script: no `<`, and no line separators of old JavaScript.
 fn script_json(value: &Value) -> String {
     value
         .to_string()

@@ -1,4 +1,4 @@
-//! The watch that fills the index. One object that cannot be read does not end it.
+//! The watch that fills the index. An object that cannot be read does not end it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tracing::warn;
 
 use super::JobIndex;
 
-/// Objects a page of the first listing.
+/// Objects per page of the first listing.
 const PAGE_SIZE: u32 = 500;
 
-/// Keeps `index` at what the cluster holds in `namespace`, until `shutdown`.
+/// Keeps `index` in step with the `ProwJob`s of `namespace`, until `shutdown`.
 pub(crate) async fn watch_prowjobs(
     index: Arc<JobIndex>,
     client: Client,
@@ -39,7 +39,7 @@ pub(crate) async fn watch_prowjobs(
     }
 }
 
-/// `listed` collects the names of the listing under way: what is not among them is gone.
+/// `listed` collects the names of the listing in progress: jobs that are not in it are removed.
 fn apply_event(
     index: &JobIndex,
     listed: &mut HashSet<String>,
@@ -69,7 +69,7 @@ fn apply_event(
     }
 }
 
-/// Takes the object in and gives its name; one that became unreadable is no longer shown.
+/// Adds the object and returns its name. An object that became unreadable is removed.
 fn index_object(
     index: &JobIndex,
     DeserializeGuard(object): DeserializeGuard<ProwJob>,

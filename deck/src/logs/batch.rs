@@ -1,7 +1,7 @@
-//! A followed log on its way to a page: lines are gathered for a moment, and of a flood the end
-//! is sent.
+//! Batches the lines of a followed log for a page. If they come faster than a page can show, only
+//! the last ones are sent.
 //!
-//! Bytes are kept, not lines: what a flood carries away is counted and never rendered.
+//! A batch keeps bytes, not lines: what it drops is counted and never rendered.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use super::rows::{LogRows, RowBounds};
 use super::window::count_newlines;
 use crate::ansi::AnsiRenderer;
 
-/// Lines are sent together that come within this time, and at the latest after that.
+/// A batch is sent after this time without further lines, and after [`MAX_DELAY`] at the latest.
 const QUIET_TIME: Duration = Duration::from_millis(80);
 const MAX_DELAY: Duration = Duration::from_secs(1);
-/// Bytes that are kept of what comes in one batch.
+/// Bytes that are kept when a batch has become too large.
 const MAX_KEPT: usize = 512 << 10;
-/// Kept of one line that is longer than all that.
+/// Bytes that are kept of a single line that is longer than that.
 const LINE_END: usize = 8 << 10;
 const ROWS: RowBounds = RowBounds {
     lines: 2_000,
@@ -27,13 +27,13 @@ const ROWS: RowBounds = RowBounds {
 
 #[derive(Debug)]
 pub(crate) struct LogBatch {
-    /// Lines that the page has and that did not come again yet.
+    /// Lines that the page has already and that have not come again yet.
     to_skip: u64,
-    /// The last line that was sent.
+    /// Number of the last line that was sent.
     sent: u64,
     text: Vec<u8>,
     terminal: AnsiRenderer,
-    /// Line ends and bytes that came, all of them.
+    /// Number of all line ends and bytes that came.
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
     since: Option<Instant>,
@@ -41,7 +41,7 @@ pub(crate) struct LogBatch {
 }
 
 impl LogBatch {
-    /// For a page that has the first `after` lines.
+    /// A batch for a page that has the first `after` lines.
     pub(crate) fn new(after: u64) -> Self {
         Self {
             to_skip: after,
@@ -82,7 +82,7 @@ impl LogBatch {
         self.terminal = AnsiRenderer::starting_at(first);
     }
 
-    /// When the lines have waited long enough; never, if there are none.
+    /// Waits until the batch is due; for ever if it is empty.
     pub(crate) async fn wait_until_due(&self) {
         match self.since {
             Some(since) => sleep_until((self.last + QUIET_TIME).min(since + MAX_DELAY)).await,
@@ -90,7 +90,7 @@ impl LogBatch {
         }
     }
 
-    /// What has come, as HTML; empty if no line has ended.
+    /// The lines of the batch as HTML; empty if no line has ended.
     pub(crate) fn take_html(&mut self, markup: &LogMarkup) -> String {
         let mut rows = LogRows::new(RowBounds::NOTHING, ROWS, self.sent);
         self.terminal.render_bytes(&self.text, &mut |number, line| {
@@ -102,7 +102,7 @@ impl LogBatch {
         rows.into_html(markup)
     }
 
-    /// The log is over: with an unfinished last line.
+    /// Ends the log: the remaining lines as HTML, with an unfinished last line.
     pub(crate) fn finish_html(&mut self, markup: &LogMarkup) -> String {
         let mut html = self.take_html(markup);
         let next = AnsiRenderer::starting_at(self.sent + 1);

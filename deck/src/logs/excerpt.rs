@@ -1,4 +1,4 @@
-//! What a page shows of a log: its two ends, and what is around a line that was asked for.
+//! What a page shows of a log: its two ends, and the lines around one that was asked for.
 
 use std::io::BufRead as _;
 
@@ -22,32 +22,32 @@ const MIDDLE_ROWS: RowBounds = RowBounds {
     lines: 1_000,
     bytes: 1 << 20,
 };
-/// Lines that are shown before one that was asked for.
+/// Lines that are shown before a line that was asked for.
 const LINES_BEFORE: u64 = 50;
-/// Of a line that is longer than all that is shown; fewer bytes than a line has columns.
+/// Bytes shown of a last line that is longer than the tail; fewer than a line has columns.
 const LINE_END: usize = 8 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct LogExcerpt {
-    /// Lines as HTML.
+    /// The lines as HTML.
     pub(crate) html: String,
-    /// Whole lines, shown or not; with the last one, where only its end is shown.
+    /// Number of lines, shown or not; a last line without a line end counts if the log is complete.
     pub(crate) lines: u64,
-    /// Of the whole log.
+    /// Bytes of the whole log.
     pub(crate) bytes: u64,
-    /// Its lines are not counted yet: the number is not known.
+    /// The lines are not counted yet, so their numbers are not known.
     pub(crate) counting: bool,
-    /// What comes after it did not come in time.
+    /// The rest of the log did not arrive in time.
     pub(crate) late: bool,
 }
 
-/// Both ends as rows of the page.
+/// Both ends of the log as rows of the page.
 pub(crate) struct ExcerptEnds {
     rows: LogRows,
     counted: bool,
 }
 
-/// Some lines between the ends.
+/// Lines between the two ends.
 pub(crate) struct ExcerptMiddle {
     first: u64,
     last: u64,
@@ -55,7 +55,7 @@ pub(crate) struct ExcerptMiddle {
 }
 
 impl ExcerptEnds {
-    /// A last line without its end is shown only if the log is `complete`.
+    /// A last line without a line end is shown only if the log is `complete`.
     pub(crate) fn from_window(window: &LogWindow, complete: bool) -> Self {
         let mut rows = LogRows::new(HEAD_ROWS, TAIL_ROWS, 0);
         let counted = window.counted;
@@ -89,7 +89,7 @@ impl ExcerptEnds {
             });
             return Self { rows, counted };
         }
-        // The last line alone is longer: its end is what a reader looks for.
+        // The last line alone is longer than the tail: show its end, which readers look for.
         let ended = tail.last() == Some(&b'\n');
         if ended || complete {
             let number = window.newlines + u64::from(!ended);
@@ -106,20 +106,20 @@ impl ExcerptEnds {
         Self { rows, counted }
     }
 
-    /// Where to begin reading, so that `line` is seen with some before it; `None`: it is seen, or
-    /// is not there.
+    /// The line at which to begin reading, so that `line` is shown with some lines before it.
+    /// `None`: it is shown already, or does not exist.
     pub(crate) fn first_missing(&self, line: u64) -> Option<u64> {
         let (shown, next) = self.rows.gap_bounds();
         let is_between = self.counted && shown < line && next.is_some_and(|next| line < next);
         is_between.then(|| line.saturating_sub(LINES_BEFORE).max(shown + 1))
     }
 
-    /// The first line of the end, where there is anything before it that is not shown.
+    /// The first line of the tail; the largest number if no lines are left out.
     fn next_line(&self) -> u64 {
         self.rows.gap_bounds().1.unwrap_or(u64::MAX)
     }
 
-    /// All together.
+    /// Joins the head, the middle and the tail, with a note for each gap.
     pub(crate) fn into_html(self, middle: Option<ExcerptMiddle>, markup: &LogMarkup) -> String {
         if !self.counted {
             let (mut html, last) = self.rows.into_parts();
@@ -143,8 +143,8 @@ impl ExcerptEnds {
 }
 
 impl ExcerptMiddle {
-    /// Reads the lines from `first` on, up to the end that is shown. `before` lines end before the
-    /// first byte of `log`.
+    /// Reads the lines from `first` on, up to the tail that is shown. `before` is the number of
+    /// lines that end before the first byte of `log`.
     pub(crate) async fn read_lines(
         mut log: LogStream,
         before: u64,
@@ -190,7 +190,7 @@ impl LogExcerpt {
     }
 }
 
-/// Without as many lines; counts those that are left out.
+/// The chunk without its first `to_skip` lines; reduces `to_skip` by the lines left out.
 pub(super) fn skip_lines<'a>(chunk: &'a [u8], to_skip: &mut u64) -> &'a [u8] {
     let inside = count_newlines(chunk);
     if *to_skip > inside {
@@ -204,7 +204,7 @@ pub(super) fn skip_lines<'a>(chunk: &'a [u8], to_skip: &mut u64) -> &'a [u8] {
     rest
 }
 
-/// Without the rest of a character that was cut.
+/// The text without the rest of a character that was cut.
 pub(super) fn skip_partial_character(text: &[u8]) -> &[u8] {
     let rest = text.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80);
     &text[rest.count()..]

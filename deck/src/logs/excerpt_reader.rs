@@ -1,5 +1,5 @@
-//! A log as a page looks at it: both ends and perhaps a place between them, in the time that a
-//! reader waits.
+//! Reads the excerpt of a log that a page shows, both ends and perhaps lines between them, in the
+//! time that a reader waits.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use super::{LogError, LogOrigin, LogStream, open_log};
 use crate::app::DeckState;
 use crate::index::IndexedJob;
 
-/// How long a page waits for all of a stored log before it shows the ends alone.
+/// How long a page waits until a stored log is read whole, before it shows the ends alone.
 const COUNT_TIMEOUT: Duration = Duration::from_millis(600);
-/// How long the log of a finished run may take that is not stored, for as long as it comes.
+/// How long a finished run's log that is not stored may take, as long as bytes keep coming.
 const LONGEST_READ: Duration = Duration::from_secs(15);
 
-/// Whose log, and when the page has to begin.
+/// The log to read, and the deadline of the page.
 pub(crate) struct ExcerptReader<'a> {
     pub(crate) app: &'a DeckState,
     pub(crate) job: &'a IndexedJob,
     pub(crate) container: &'a str,
-    /// What is left of a run whose `ProwJob` is gone.
+    /// The stored log of a run whose `ProwJob` is gone.
     pub(crate) left: Option<StoredLog>,
-    /// Nothing more is to come.
+    /// Whether no more of the log is to come.
     pub(crate) complete: bool,
     pub(crate) in_time: Instant,
 }
 
-/// What was found, and where.
+/// The excerpt, and where it was found.
 pub(crate) struct FoundExcerpt {
     pub(crate) excerpt: LogExcerpt,
-    /// It is the stored log.
+    /// Whether it is from the stored log.
     pub(crate) stored: bool,
 }
 
 impl ExcerptReader<'_> {
-    /// With `line` and what is around it, if it is in the log.
+    /// Reads the excerpt, with `line` and the lines around it if the log has that line.
     pub(crate) async fn read_excerpt(
         &self,
         line: Option<u64>,
@@ -75,7 +75,7 @@ impl ExcerptReader<'_> {
         Ok(FoundExcerpt { excerpt, stored })
     }
 
-    /// Where the log is or may be stored.
+    /// The log in storage, if it is or may be there.
     fn find_stored(&self) -> Result<Option<StoredLog>, LogError> {
         if self.left.is_some() {
             return Ok(self.left.clone());
@@ -92,7 +92,7 @@ impl ExcerptReader<'_> {
         }
     }
 
-    /// The ends of a stored log that is too long for a page. `None`: it is not, or is not there.
+    /// The ends of a stored log that is compressed or too long for a page. `None` for other logs.
     async fn large_window(&self, log: &StoredLog) -> Result<Option<LogWindow>, LogError> {
         let version = match timeout_at(self.in_time, log.read_version()).await {
             Ok(Ok(version)) => version,
@@ -142,7 +142,7 @@ impl ExcerptReader<'_> {
             None => None,
             Some(first) => {
                 let middle = timeout_at(self.in_time, self.read_middle(window, first, &ends)).await;
-                // Without it the page says where it is to be had.
+                // Without the middle, the page links to the lines that are left out.
                 middle.ok().and_then(Result::ok).flatten()
             }
         };
@@ -167,7 +167,7 @@ impl ExcerptReader<'_> {
     }
 }
 
-/// The first bytes of a log.
+/// The first `length` bytes of a log.
 pub(super) async fn read_first_bytes(mut log: LogStream, length: usize) -> anyhow::Result<Vec<u8>> {
     let mut first = Vec::with_capacity(length);
     while first.len() < length {

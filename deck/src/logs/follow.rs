@@ -1,4 +1,4 @@
-//! A log while it grows: waits for the run, follows it, and goes on after a break.
+//! Follows a log while it grows: waits for the run to start, and continues after a break.
 
 mod pod;
 
@@ -19,16 +19,16 @@ use super::{LogError, LogOrigin, LogStream};
 use crate::app::DeckState;
 use crate::index::IndexedJob;
 
-/// Between two looks at a log that is not there, at first; each in vain doubles it.
+/// First pause between two tries for a log that is not there; each failed try doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Between two looks at what the index knows of a run, in case a change of it was missed.
+/// Interval of reading a run from the index again, in case a change of it was missed.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
-/// The longest pause, unless the job changes.
+/// The longest pause between two tries, unless the job changes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How long a finished run's log may take to appear.
 pub(super) const FINISHED_LOG_WAIT: Duration = Duration::from_secs(10);
 
-/// The log from its first byte until the run is over. A log that never comes is an empty one.
+/// The log from its first byte until the run is over. A log that never comes is empty.
 pub(crate) fn follow_log(
     app: Arc<DeckState>,
     job: Arc<IndexedJob>,
@@ -52,7 +52,7 @@ pub(crate) fn follow_log(
             () = sender.closed() => {}
             result = follower.follow_run() => {
                 if let Err(error) = result {
-                    // Nobody listening any more is no error.
+                    // A closed receiver is no error.
                     let _ = sender.send(Err(error)).await;
                 }
             }
@@ -68,7 +68,7 @@ struct RunLogFollower {
     sender: mpsc::Sender<anyhow::Result<Bytes>>,
     delivered: DeliveredTail,
     pause: Duration,
-    /// The last try failed, which was logged.
+    /// The last try failed, and the failure was logged.
     failed: bool,
     complete_since: Option<Instant>,
 }
@@ -109,7 +109,7 @@ impl RunLogFollower {
         }
     }
 
-    /// Takes the job's newest form; whether it is complete, or gone, which is as much.
+    /// Reads the job's newest version from the index; whether it is complete or gone.
     fn refresh_job(&mut self) -> bool {
         match self.app.index.find_by_name(&self.job.name) {
             Some(job) => self.job = job,
@@ -118,12 +118,12 @@ impl RunLogFollower {
         self.job.is_complete()
     }
 
-    /// Whether the run has been complete for so long that nothing more of it will come.
+    /// Whether the run has been complete for so long that no more of its log will come.
     fn is_long_over(&mut self) -> bool {
         self.refresh_job() && is_long_ago(*self.complete_since.get_or_insert_with(Instant::now))
     }
 
-    /// Until the next try. A queued job is not asked about: it changes when it starts.
+    /// Waits until the next try. A queued job is not polled: it changes when it starts.
     async fn pause_until_change(&mut self) {
         let queued = LogOrigin::from_job(&self.job) == LogOrigin::Nowhere;
         let pause = if queued { RECHECK_INTERVAL } else { self.pause };
@@ -134,7 +134,7 @@ impl RunLogFollower {
         }
     }
 
-    /// One line for the operator, however often it is tried.
+    /// Logs one line for the operator, however often a log is tried.
     fn warn_once(&mut self, error: &LogError) {
         if let LogError::Other(error) = error
             && !std::mem::replace(&mut self.failed, true)
@@ -150,7 +150,7 @@ impl RunLogFollower {
         }
     }
 
-    /// A run may be hidden while it is followed.
+    /// Sends a chunk, unless the run was hidden while it is followed.
     async fn send_chunk(&mut self, chunk: Bytes) -> Result<(), LogError> {
         self.refresh_job();
         if !self.app.may_view(&self.job) {
@@ -162,7 +162,7 @@ impl RunLogFollower {
         sent.map_err(|_| LogError::Other(anyhow::anyhow!("nobody listens any more")))
     }
 
-    /// What the sidecar lets out, to the end of the run.
+    /// Sends the pieces that the sidecar uploads, to the end of the run.
     async fn follow_pieces(&mut self) -> Result<(), LogError> {
         let log = StoredLog::from_job(&self.app, &self.job, &self.container)?;
         let mut pieces = LogPieces::new(log.clone());
@@ -193,7 +193,7 @@ impl RunLogFollower {
                         return Ok(());
                     }
                     if std::mem::replace(&mut told_of, number) == number {
-                        // What there was is gone, and the log itself is not there.
+                        // The announced piece is gone, and the whole log is not stored.
                         if self.is_long_over() {
                             return Ok(());
                         }
@@ -211,8 +211,8 @@ impl RunLogFollower {
         }
     }
 
-    /// What was stored behind what was delivered. Where the pod printed something else than was
-    /// stored, nothing more is told: the stored log has all.
+    /// Sends the stored log from where the delivered bytes end. If the pod printed something else
+    /// than was stored, nothing more is sent: the stored log has everything.
     async fn send_stored(&mut self) -> Result<(), LogError> {
         let log = StoredLog::from_job(&self.app, &self.job, &self.container)?;
         let end = self.delivered.bytes();
@@ -245,7 +245,7 @@ fn is_long_ago(since: Instant) -> bool {
     since.elapsed() > FINISHED_LOG_WAIT
 }
 
-/// Until `pause` is over or the run's `ProwJob` changes, which is not told in a hurry.
+/// Waits for `pause`, or until shortly after the run's `ProwJob` has changed.
 pub(super) async fn wait_for_change(app: &DeckState, run: &str, pause: Duration) {
     let mut changes = app.index.subscribe_changes();
     let changed = async {

@@ -1,21 +1,21 @@
-//! Where a run's log comes from: the one decision, of values alone.
+//! Decides where a run's log comes from, by plain values alone.
 
 use common::prowjob::ProwJobState;
 
 use crate::index::IndexedJob;
 
-/// Who has the log.
+/// Where the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogOrigin {
-    /// Nobody: the run is in line, so there is no pod to ask.
+    /// Nowhere: the run is queued, so there is no pod to ask.
     Nowhere,
-    /// The container, raw, as in Prow.
+    /// In the container, uncensored, as in Prow.
     Pod,
-    /// The run's folder, in pieces that its sidecar has masked.
+    /// In the run's folder, in pieces that its sidecar has censored.
     Sidecar,
-    /// The run's folder, as the pod stored it.
+    /// In the run's folder, as the pod stored it.
     Storage,
-    /// The same, and where nothing was stored the container.
+    /// The same, or in the container if nothing was stored.
     StorageElsePod,
 }
 
@@ -30,7 +30,7 @@ struct RunFacts {
 }
 
 impl LogOrigin {
-    /// Of a run whose `ProwJob` exists; of another there is only what it stored.
+    /// For a run whose `ProwJob` exists; of others there is only what they stored.
     pub(crate) fn from_job(job: &IndexedJob) -> Self {
         decide_origin(RunFacts {
             state: job.state,
@@ -41,9 +41,9 @@ impl LogOrigin {
     }
 }
 
-/// What a sidecar has masked, or refused to store since it could not, is not to be had from the
-/// pod; so of a run that censors there is, once it has finished, what it stored, and until then
-/// what its sidecar lets out. Other runs are shown from the pod as Prow does it.
+/// A log that a sidecar has censored, or has not stored since censoring failed, must not be read
+/// from the pod. So of a run that censors Deck shows what it stored, once it has finished, and
+/// until then what its sidecar uploads. Other runs are shown from the pod, as in Prow.
 fn decide_origin(run: RunFacts) -> LogOrigin {
     let in_line = matches!(
         run.state,
@@ -123,7 +123,7 @@ mod tests {
             (PLAIN, ProwJobState::Pending, LogOrigin::Pod),
             (DECORATED, ProwJobState::Pending, LogOrigin::Pod),
             (CENSORED, ProwJobState::Pending, LogOrigin::Sidecar),
-            // Its state is told before its end is.
+            // The state changes before the completion time is set.
             (CENSORED, ProwJobState::Aborted, LogOrigin::Sidecar),
             (DECORATED, ProwJobState::Aborted, LogOrigin::Pod),
         ] {

@@ -1,14 +1,14 @@
-//! Where a log that is read again goes on: its file may have been rotated since.
+//! Finds where a log that is read again continues: its file may have been rotated since.
 //!
-//! The kubelet reads the newest file alone, and says neither that there was another nor at which
-//! byte this one begins. So the end of what was delivered is looked for in what is read now.
+//! The kubelet reads the newest file alone. It says neither that there was another nor at which
+//! byte this one begins. So the end of what was delivered is searched for in what is read now.
 
 use std::collections::VecDeque;
 
-/// Bytes that are remembered; more than a few lines, less than a file that is rotated.
+/// Bytes that are remembered: more than a few lines, less than a file at its rotation.
 const REMEMBERED_BYTES: usize = 16 << 10;
 
-/// The end of what a reader was given, and how much that was.
+/// The end of what was delivered to a reader, and the number of all bytes delivered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeliveredTail {
     bytes: VecDeque<u8>,
@@ -24,29 +24,29 @@ impl DeliveredTail {
         self.bytes.extend(chunk);
     }
 
-    /// All bytes that were delivered.
+    /// Number of all bytes that were delivered.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
 
-    /// The last of them.
+    /// The last of the delivered bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.bytes.iter().copied().collect()
     }
 }
 
-/// Reads a log from its first byte on and finds how much of it was delivered.
+/// Reads a log from its first byte on and finds how much of it was already delivered.
 #[derive(Debug)]
 pub(super) struct LogOverlap {
     end: Vec<u8>,
     total: u64,
     whole: KmpSearch,
-    /// The first bytes, as many as `end` has.
+    /// The first bytes of the log, as many as `end` has.
     head: Vec<u8>,
     read: u64,
-    /// The end was found where it was: it is the same file.
+    /// `end` was found at its old position: it is the same file.
     same: bool,
-    /// Where it was found first.
+    /// The position where `end` was found first.
     found: Option<u64>,
 }
 
@@ -77,13 +77,13 @@ impl LogOverlap {
         }
     }
 
-    /// Bytes of this log that were delivered. Of a rotated one those at its beginning that were:
-    /// whole lines, since such a file begins with a line.
+    /// Number of bytes of this log that were already delivered. Of a rotated log they are whole
+    /// lines at its beginning, since such a file begins with a line.
     pub(super) fn delivered_bytes(self) -> u64 {
         if self.same {
             return self.total;
         }
-        // What was delivered in whole stands at the beginning of its file, or nowhere.
+        // If `end` is all that was delivered, it is at the beginning of its file or nowhere.
         let all = self.total == self.end.len() as u64;
         if let Some(found) = self.found.filter(|_| !all) {
             return found;
@@ -104,13 +104,13 @@ impl LogOverlap {
     }
 }
 
-/// Knuth, Morris and Pratt: each byte is looked at once, wherever a stream is cut.
+/// Knuth, Morris and Pratt: each byte is read once, wherever a stream is split.
 #[derive(Debug)]
 struct KmpSearch {
     pattern: Vec<u8>,
-    /// For each length of a match the longest shorter one that it ends with.
+    /// For each length of a match, the longest shorter match that it ends with.
     shorter: Vec<usize>,
-    /// Bytes of the pattern that match now.
+    /// Number of bytes of the pattern that match now.
     state: usize,
 }
 
@@ -134,7 +134,7 @@ impl KmpSearch {
         }
     }
 
-    /// Whether the whole pattern ends here.
+    /// Whether a match of the whole pattern ends here.
     fn step_byte(&mut self, byte: u8) -> bool {
         while self.state > 0 && self.pattern.get(self.state) != Some(&byte) {
             self.state = self.shorter[self.state - 1];
@@ -162,7 +162,7 @@ mod tests {
         overlap.delivered_bytes()
     }
 
-    /// `count` lines that differ, from `first` on.
+    /// `count` different lines, from number `first` on.
     fn lines(first: usize, count: usize) -> String {
         (first..first + count)
             .map(|number| format!("line number {number}\n"))

@@ -1,6 +1,6 @@
-//! Looks for a log's next piece, once for all who follow that log.
+//! Polls storage for a log's next piece, once for all who follow that log.
 //!
-//! The pieces themselves each follower reads on its own: nothing is held here but their number.
+//! Each follower reads the pieces on its own: a watcher knows only their number.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,31 +13,31 @@ use super::follow::{FINISHED_LOG_WAIT, wait_for_change};
 use super::stored_log::StoredLog;
 use crate::app::DeckState;
 
-/// Between two looks, at first; each in vain doubles it.
+/// First pause between two polls; each poll without a result doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// A live log is not to be older than two seconds, of which its sidecar takes one.
+/// A live log is to be at most two seconds old, of which its sidecar takes one.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
-/// What is known of a log that is let out in pieces.
+/// What is known of a log that is uploaded in pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PieceProgress {
-    /// There are pieces up to this number, or were.
+    /// There are pieces up to this number, or there were.
     pub(super) pieces: u64,
-    /// The log itself is there.
+    /// The whole log is stored.
     pub(super) stored: bool,
     /// The run has been over for so long that nothing more comes.
     pub(super) over: bool,
 }
 
-/// A `ProwJob`'s name and a container's.
+/// The names of a `ProwJob` and of a container.
 type WatcherKey = (Arc<str>, String);
 
-/// The logs that are looked at now.
+/// The logs that are polled now.
 #[derive(Debug, Default)]
 pub(crate) struct PieceWatchers(Mutex<HashMap<WatcherKey, watch::Sender<PieceProgress>>>);
 
 impl PieceWatchers {
-    /// News of a log of which the subscriber has read so many pieces.
+    /// Subscribes to the progress of a log of which the subscriber has `read` so many pieces.
     pub(super) fn subscribe_progress(
         app: &Arc<DeckState>,
         run: &Arc<str>,
@@ -86,7 +86,7 @@ struct PieceWatcher {
 }
 
 impl PieceWatcher {
-    /// Until nobody listens, or nothing more can come.
+    /// Polls until nobody is subscribed, or nothing more can come.
     async fn watch_pieces(self) {
         loop {
             let over = tokio::select! {
@@ -100,7 +100,7 @@ impl PieceWatcher {
         }
     }
 
-    /// Whoever comes now starts a new one. Unless it is `over`, somebody may just have come.
+    /// Removes the watcher if it is `over` or still unused. The next subscriber starts a new one.
     fn remove_if_unused(&self, over: bool) -> bool {
         let mut all = self.app.lookouts.lock_watchers();
         let leaves = over || self.news.receiver_count() == 0;
@@ -145,7 +145,7 @@ impl PieceWatcher {
         }
     }
 
-    /// Whether there is more than was told.
+    /// Whether there is more than the subscribers know.
     async fn check_progress(&self) -> Result<bool, super::LogError> {
         let next = self.news.borrow().pieces + 1;
         if self.log.has_piece(next).await? {

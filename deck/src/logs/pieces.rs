@@ -1,5 +1,5 @@
-//! What a sidecar lets out of a log, read in order, and then the log itself from where the
-//! pieces end: nothing twice, nothing lost.
+//! Reads the pieces of a log that its sidecar uploads, in order, and then the whole log from where
+//! the pieces end: nothing twice, nothing lost.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -7,17 +7,17 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::stored_log::StoredLog;
 use super::{LogError, LogStream};
 
-/// A reader's place in a log that is let out in pieces.
+/// A reader's position in a log that is uploaded in pieces.
 pub(super) struct LogPieces {
     log: StoredLog,
-    /// The piece to be read, from 1.
+    /// Number of the piece to read, from 1.
     number: u64,
     /// Bytes of that piece that were read.
     within: u64,
     /// Bytes of the log that were read.
     read: u64,
     open: Option<LogStream>,
-    /// What is open is the log itself.
+    /// What is open is the whole log.
     whole: bool,
     ended: bool,
 }
@@ -35,18 +35,18 @@ impl LogPieces {
         }
     }
 
-    /// The piece that is read next.
+    /// Number of the piece that is read next.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether the log was stored and read to its end.
+    /// Whether the whole log was stored and was read to its end.
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// The next bytes. `None`: there are no more, or none yet; see [`Self::ended`]. After an error
-    /// it goes on where it was.
+    /// The next bytes. `None`: there are no more, or none yet; see [`Self::ended`]. After an error,
+    /// reading continues at the same position.
     pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, LogError> {
         while !self.ended {
             if self.open.is_none() && !self.open_next().await? {
@@ -76,7 +76,7 @@ impl LogPieces {
         Ok(None)
     }
 
-    /// Opens what comes next. A piece that is gone is in the log: that is stored first.
+    /// Opens what comes next. If a piece is gone, the whole log has it, which is stored first.
     async fn open_next(&mut self) -> Result<bool, LogError> {
         self.whole = false;
         match self.log.open_piece_from(self.number, self.within).await {
@@ -94,7 +94,7 @@ impl LogPieces {
         Ok(true)
     }
 
-    /// All there is by now; an error if there is nothing.
+    /// A stream of all that is there now; an error if there is nothing.
     pub(super) async fn into_stream(mut self) -> Result<LogStream, LogError> {
         if !self.open_next().await? {
             return Err(LogError::Absent);

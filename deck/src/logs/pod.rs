@@ -1,4 +1,4 @@
-//! The log of a pod, through the build cluster's API. Reading logs is the only right it needs.
+//! A pod's log, through the build cluster's API. Deck needs no other right there.
 
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, StreamExt, stream};
@@ -10,10 +10,10 @@ use super::{LogError, LogStream};
 use crate::app::DeckState;
 use crate::index::IndexedJob;
 
-/// Most that one read takes.
+/// Maximum bytes of one read.
 const CHUNK: usize = 32 << 10;
 
-/// Opens the container's log; with `follow` it ends when the container does.
+/// Opens the container's log; with `follow` the stream ends when the container does.
 pub(super) async fn open_pod_log(
     app: &DeckState,
     job: &IndexedJob,
@@ -47,7 +47,7 @@ fn read_chunks(reader: impl AsyncRead + Send + 'static) -> LogStream {
     chunks.boxed()
 }
 
-/// 404: there is no such pod. 400: the container is waiting to start, or is none of the pod's.
+/// 404: there is no such pod. 400: the container waits to start, or is none of the pod's.
 fn map_kube_error(error: kube::Error) -> LogError {
     match &error {
         kube::Error::Api(status) if status.code == 404 => LogError::Absent,

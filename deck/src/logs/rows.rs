@@ -1,13 +1,13 @@
-//! The lines of a log that a page has: some of the beginning, some of the end, so much and no more.
+//! The lines of a log that a page has: a bounded part of the beginning and of the end.
 //!
-//! Bounded in lines and in bytes of HTML, whatever a log is made of: an empty line is one byte of
-//! a log and a hundred of a page.
+//! Bounded in lines and in bytes of HTML, whatever the log contains: an empty line is one byte of a
+//! log and a hundred bytes of a page.
 
 use std::collections::VecDeque;
 
 use super::markup::LogMarkup;
 
-/// Of one of the two ends.
+/// Bounds of one of the two ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowBounds {
     pub(crate) lines: usize,
@@ -24,16 +24,16 @@ pub(crate) struct LogRows {
     tail: RowBounds,
     first: String,
     first_lines: usize,
-    /// Nothing more is of the beginning.
+    /// No more rows are added to the head.
     head_ended: bool,
     last: VecDeque<(u64, String)>,
     last_bytes: usize,
-    /// The number of the last line of the beginning.
+    /// Number of the last line of the head.
     shown: u64,
 }
 
 impl LogRows {
-    /// `after`: the last line that is on the page already.
+    /// `after` is the number of the last line that the page has already.
     pub(crate) fn new(head: RowBounds, tail: RowBounds, after: u64) -> Self {
         Self {
             head,
@@ -47,7 +47,7 @@ impl LogRows {
         }
     }
 
-    /// The next line; `row` is HTML.
+    /// Adds the next line; `row` is HTML.
     pub(crate) fn push_row(&mut self, number: u64, row: String) {
         let fits =
             self.first_lines < self.head.lines && self.first.len() + row.len() <= self.head.bytes;
@@ -68,23 +68,23 @@ impl LogRows {
         }
     }
 
-    /// What comes next is of the end.
+    /// The next rows belong to the tail.
     pub(crate) fn end_head(&mut self) {
         self.head_ended = true;
     }
 
-    /// The number of the last line of the beginning, and of the first of the end.
+    /// The numbers of the last line of the head and of the first line of the tail.
     pub(crate) fn gap_bounds(&self) -> (u64, Option<u64>) {
         (self.shown, self.last.front().map(|(number, _)| *number))
     }
 
-    /// The beginning, and the end.
+    /// The HTML of the head and of the tail.
     pub(crate) fn into_parts(self) -> (String, String) {
         let last = self.last.into_iter().map(|(_, row)| row).collect();
         (self.first, last)
     }
 
-    /// Both, and what is to be said of what is between them.
+    /// Both as one, with a note about the lines between them.
     pub(crate) fn into_html(self, markup: &LogMarkup) -> String {
         let (shown, next) = self.gap_bounds();
         let (mut html, last) = self.into_parts();
@@ -131,7 +131,7 @@ mod tests {
         let many = html(BOUNDS, BOUNDS, &[&wide, &wide, &wide, "end"]);
         assert!(many.contains("1 line is not shown"), "{many}");
         assert!(many.ends_with("end;"), "{many}");
-        // What somebody came for is the end, however long it is.
+        // Readers look for the end, however long it is.
         let only = "x".repeat(500);
         assert!(html(BOUNDS, BOUNDS, &["a", "b", "c", &only]).ends_with(&format!("{only};")));
     }

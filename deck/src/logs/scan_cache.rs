@@ -1,5 +1,5 @@
-//! Logs in storage that were read from end to end, once for all who look: both ends and where
-//! their lines are. What was stored does not change, so it is kept for a while.
+//! Stored logs that were read from end to end, once for all readers: both ends, and where their
+//! lines are. A stored log does not change, so the result is kept for a while.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::stored_log::{LogVersion, StoredLog};
 use super::window::LogWindow;
 
-/// Logs that are known; each takes up to 1 MiB.
+/// Maximum number of logs in the cache; each takes up to 1 MiB.
 const MAX_KNOWN: usize = 32;
-/// Logs that are read at once.
+/// Maximum number of logs that are read at once.
 const AT_ONCE: usize = 4;
-/// How long a storage may be silent, and how long it may take with one log.
+/// How long a storage may be silent, and how long reading one log may take.
 const SILENCE: Duration = Duration::from_secs(15);
 const LONGEST_SCAN: Duration = Duration::from_secs(300);
 
-/// `None` until it was read.
+/// `None` until the log was read.
 type ScanReceiver = watch::Receiver<Option<Arc<LogWindow>>>;
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Default for ScanCache {
 }
 
 impl ScanCache {
-    /// The log, if it is read `in_time`; otherwise it is read all the same.
+    /// The log, if it is read `in_time`; otherwise reading goes on for later requests.
     pub(super) async fn wait_for_scan(
         &self,
         log: &StoredLog,
@@ -51,11 +51,11 @@ impl ScanCache {
         there.await.ok()?.ok()?.clone()
     }
 
-    /// `None`: too many others are being read.
+    /// `None`: too many other logs are being read.
     fn start_scan(&self, log: &StoredLog, version: LogVersion) -> Option<ScanReceiver> {
         let now = Instant::now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader that has failed is gone, and is tried again.
+        // The sender of a failed scan is gone; its log is scanned again.
         known.retain(|_, (_, read)| read.has_changed().is_ok() || read.borrow().is_some());
         if let Some((used, read)) = known.get_mut(&version) {
             *used = now;

@@ -13,27 +13,27 @@ use crate::app::DeckState;
 use crate::buckets::StorageLocation;
 use crate::index::IndexedJob;
 
-/// Which object a log is, as it is now.
+/// Identifies the present version of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LogVersion {
     key: String,
-    /// As stored.
+    /// Bytes as stored.
     pub(super) size: u64,
     modified: Option<Timestamp>,
-    /// It is not compressed, so parts of it can be read.
+    /// The object is not compressed, so parts of it can be read.
     pub(super) plain: bool,
 }
 
-/// A container's log in its run's folder: whole, or what its sidecar has let out of it.
+/// A container's log in its run's folder: whole, or in the pieces that its sidecar has uploaded.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredLog {
     place: StorageLocation,
-    /// What it is called in the folder.
+    /// The name of the log in the folder.
     name: String,
 }
 
 impl StoredLog {
-    /// The log of a container, of a run that has so many, in the run's folder.
+    /// The log of one of the containers of a run; `containers` is their number.
     pub(crate) fn new(place: &StorageLocation, container: &str, containers: usize) -> Self {
         Self {
             place: place.clone(),
@@ -41,7 +41,7 @@ impl StoredLog {
         }
     }
 
-    /// The same of a run in the cluster.
+    /// The same for a run whose `ProwJob` exists.
     pub(super) fn from_job(
         app: &DeckState,
         job: &IndexedJob,
@@ -54,11 +54,11 @@ impl StoredLog {
         Ok(Self::new(&place, container, job.containers.len()))
     }
 
-    /// All that a finished run stored of it.
+    /// All that a finished run stored of its log.
     ///
-    /// Of a run that ended before it could store its log there is what its sidecar had let out.
-    /// Where the clone failed, none of several containers has a log, and the run's only one is the
-    /// clone's.
+    /// If the run ended before it could store its log, that is what its sidecar had uploaded. If
+    /// the clone failed, none of several containers has a log, and the run's only log is that of
+    /// the clone.
     pub(crate) async fn open_finished(self) -> Result<LogStream, LogError> {
         let clones = Self {
             name: paths::BUILD_LOG.to_owned(),
@@ -71,12 +71,12 @@ impl StoredLog {
         }
     }
 
-    /// The whole log, if it is there, without its first bytes.
+    /// The whole log without its first `skip` bytes, if it is stored.
     pub(super) async fn open_whole_from(&self, skip: u64) -> Result<LogStream, LogError> {
         self.open_object(&self.name, skip).await
     }
 
-    /// A piece that its sidecar has let out, without its first bytes.
+    /// A piece that the sidecar has uploaded, without its first `skip` bytes.
     pub(super) async fn open_piece_from(
         &self,
         number: u64,
@@ -86,7 +86,7 @@ impl StoredLog {
             .await
     }
 
-    /// What there is of the whole log.
+    /// The present version of the whole log.
     pub(super) async fn read_version(&self) -> Result<LogVersion, LogError> {
         let head = self.head_object(&self.name).await?;
         Ok(LogVersion {
@@ -97,7 +97,7 @@ impl StoredLog {
         })
     }
 
-    /// Its two ends, whatever is between them; of a compressed one the first alone.
+    /// Both ends, without what is between them; of a compressed log only the head.
     pub(super) async fn read_ends(&self, version: &LogVersion) -> Result<LogWindow, LogError> {
         let head = async {
             Ok::<_, LogError>(read_first_bytes(self.open_whole_from(0).await?, HEAD).await?)
@@ -164,12 +164,12 @@ fn plain_stream(object: BucketObject) -> LogStream {
         .boxed()
 }
 
-/// The log without its first bytes.
+/// The log without its first `skip` bytes.
 pub(super) fn skip_bytes(log: LogStream, mut skip: u64) -> LogStream {
     let rest = log.try_filter_map(move |mut chunk: Bytes| {
         let known = skip.min(chunk.len() as u64);
         skip -= known;
-        // At most the chunk's own length.
+        // At most the length of the chunk.
         let fresh = chunk.split_off(usize::try_from(known).unwrap_or(usize::MAX));
         future::ok((!fresh.is_empty()).then_some(fresh))
     });

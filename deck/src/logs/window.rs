@@ -8,33 +8,33 @@ use tokio::time::{Instant, timeout_at};
 
 use super::LogStream;
 
-/// Bytes kept of the beginning, and of the end.
+/// Bytes that are kept of the beginning, and of the end.
 pub(super) const HEAD: usize = 64 << 10;
 pub(super) const TAIL: usize = 256 << 10;
-/// Lines are counted up to each so many bytes.
+/// Bytes between two marks; a mark holds the number of line ends before it.
 pub(super) const MARK_BYTES: u64 = 1 << 20;
-/// Marks that are kept, so that a log that never ends has an end here.
+/// Maximum number of marks, so that a log that never ends takes bounded memory.
 const MAX_MARKS: usize = 1 << 16;
-/// A log that comes does not pause for longer.
+/// The longest pause of a log that is still coming.
 const MAX_SILENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogWindow {
     pub(super) head: Vec<u8>,
-    /// Everything after the head, or its end.
+    /// Everything after the head, or only the last of it.
     pub(super) tail: Vec<u8>,
     pub(crate) bytes: u64,
-    /// Line ends; not known (0) of a log of which the ends alone were read.
+    /// Number of line ends; 0 if only the ends of the log were read.
     pub(super) newlines: u64,
-    /// Line ends before the first, the second … MiB.
+    /// Number of line ends before the first, the second … MiB.
     marks: Vec<u64>,
-    /// What lies between the ends was read, too.
+    /// What is between the ends was read, too.
     pub(super) counted: bool,
 }
 
 impl LogWindow {
-    /// Reads `log` to its end, or what comes of it `in_time`; while it comes, it may take
-    /// `longer` by so much. `true`: there is more that did not come in time.
+    /// Reads `log` to its end, or what comes of it `in_time`; while bytes keep coming, it may take
+    /// `longer` beyond that. `true`: there is more that did not come in time.
     pub(crate) async fn read_log(
         mut log: LogStream,
         in_time: Instant,
@@ -55,7 +55,7 @@ impl LogWindow {
         Ok((window, late))
     }
 
-    /// Of a log that is read from its first byte on.
+    /// For a log that is read from its first byte on.
     pub(super) fn new_counting() -> Self {
         Self {
             counted: true,
@@ -63,7 +63,7 @@ impl LogWindow {
         }
     }
 
-    /// Of a log of which nothing but the ends was read.
+    /// For a log of which only the ends were read.
     pub(super) fn of_ends(head: Vec<u8>, tail: Vec<u8>, bytes: u64) -> Self {
         Self {
             head,
@@ -75,7 +75,7 @@ impl LogWindow {
 
     pub(super) fn push_chunk(&mut self, mut chunk: &[u8]) {
         while !chunk.is_empty() {
-            // Up to the next mark, so that each is exact.
+            // Up to the next mark, so that each mark is exact.
             let to_mark = MARK_BYTES - self.bytes % MARK_BYTES;
             let length = usize::try_from(to_mark).map_or(chunk.len(), |at| at.min(chunk.len()));
             let (part, rest) = chunk.split_at(length);
@@ -99,13 +99,13 @@ impl LogWindow {
         }
     }
 
-    /// All of it is in the two ends.
+    /// Whether the two ends are all of the log.
     pub(super) fn is_whole(&self) -> bool {
         (self.head.len() + self.tail.len()) as u64 == self.bytes
     }
 
-    /// The last byte offset that is known not to be behind the start of `line`, and the line
-    /// ends before it.
+    /// The last byte offset that is known not to be behind the start of `line`, and the number of
+    /// line ends before it.
     pub(super) fn before_line(&self, line: u64) -> (u64, u64) {
         let known = self
             .marks
@@ -117,7 +117,7 @@ impl LogWindow {
     }
 }
 
-/// By the C library's search: of a log of a GiB all bytes are looked at, in unoptimised builds too.
+/// Uses the C library's search, so that a GiB is fast to count in unoptimised builds, too.
 pub(super) fn count_newlines(bytes: &[u8]) -> u64 {
     let (mut rest, mut found) = (bytes, 0);
     while let Ok(1..) = rest.skip_until(b'\n') {
@@ -176,7 +176,7 @@ mod tests {
             let start = text.find(&format!("line {line}\n")).unwrap();
             assert!(start >= at && (start - at) as u64 <= MARK_BYTES, "{line}");
         }
-        // A line that is longer than marks are apart.
+        // A line that is longer than the distance between marks.
         let mut window = LogWindow::new_counting();
         window.push_chunk("x".repeat(3 << 20).as_bytes());
         window.push_chunk(b"\nend\n");

@@ -1,4 +1,4 @@
-//! What was found in one place, taken out of all others.
+//! Secrets that were found in one field, replaced in all others.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::REDACTED;
 
-/// Shorter ones (`true`, `8080`) would be found in what has nothing to do with them.
+/// Shorter secrets (`true`, `8080`) would be found in unrelated text.
 const MIN_LENGTH: usize = 8;
-/// Bytes of all that is looked for, so that an object takes bounded time and memory.
+/// Bytes of all secrets that are searched for, so that an object takes bounded time and memory.
 const MAX_BYTES: usize = 256 << 10;
-/// Fields that say what the object and its job are. They are compared with others', and hold no
-/// secret but in the userinfo of a URL.
+/// Fields that say what the object and its job are. They are compared with those of other objects,
+/// and hold no secret except in the userinfo of a URL.
 const IDENTITY_FIELDS: [&str; 20] = [
     "agent",
     "apiVersion",
@@ -37,12 +37,12 @@ const IDENTITY_FIELDS: [&str; 20] = [
     "uid",
 ];
 
-/// Secrets that were replaced in their own places.
+/// The secrets that were replaced where they were found.
 #[derive(Debug, Default)]
 pub(super) struct RedactedSecrets(BTreeSet<String>);
 
 impl RedactedSecrets {
-    /// Replaces a part of `text`.
+    /// Replaces a part of `text` and remembers it.
     pub(super) fn redact_range(&mut self, text: &mut String, secret: Range<usize>) {
         let hidden = &text[secret.clone()];
         if hidden.is_empty() || hidden == REDACTED {
@@ -52,7 +52,7 @@ impl RedactedSecrets {
         text.replace_range(secret, REDACTED);
     }
 
-    /// Replaces what was hidden wherever else it stands in `object`, also within JSON in a string.
+    /// Replaces the secrets wherever else they are in `object`, also within JSON in a string.
     pub(super) fn redact_everywhere(&self, object: &mut Value) {
         let long = self.0.iter().filter(|secret| secret.len() >= MIN_LENGTH);
         let forms = long.flat_map(|secret| {
@@ -72,7 +72,7 @@ impl RedactedSecrets {
         }
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            // Of the kinds, the one whose memory is the patterns' size.
+            // The kind whose memory depends on the size of the patterns alone.
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&forms)
             .expect("the patterns are few and short");

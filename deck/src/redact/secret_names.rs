@@ -1,6 +1,6 @@
-//! Which names are of secrets.
+//! Which names are names of secrets.
 
-/// Words that say so wherever they stand in a name, also in the plural.
+/// Words that mark a secret anywhere in a name, also in the plural.
 const SECRET_WORDS: [&str; 15] = [
     "TOKEN",
     "SECRET",
@@ -18,7 +18,7 @@ const SECRET_WORDS: [&str; 15] = [
     "COOKIE",
     "APIKEY",
 ];
-/// The same at the end of a word: `PGPASSWORD`.
+/// Words that mark a secret at the end of a word: `PGPASSWORD`.
 const SECRET_ENDINGS: [&str; 7] = [
     "TOKEN",
     "SECRET",
@@ -28,7 +28,7 @@ const SECRET_ENDINGS: [&str; 7] = [
     "ACCESSKEY",
     "APIKEY",
 ];
-/// After such a word they say that it is not the secret itself: `TOKEN_FILE`.
+/// After a word of a secret, these say that the value is not the secret itself: `TOKEN_FILE`.
 const LOCATION_WORDS: [&str; 6] = ["FILE", "FILES", "PATH", "DIR", "FILENAME", "STDIN"];
 
 /// Whether a variable, flag or header of this name holds a secret: `GH_PAT` and `dbPass` do,

@@ -82,12 +82,12 @@ fn what_is_no_json_is_not_guessed_at() {
     );
 }
 
-/// Long enough to be looked for elsewhere; `REDACTED` itself would be found for sure.
+/// Long enough to be searched for elsewhere; `REDACTED` itself would certainly be found.
 fn secret() -> impl Strategy<Value = String> {
     "[!-~]{4,20}[ -~é\n]{4,20}[!-~]{1,4}".prop_filter("no variable", |text| !text.starts_with('$'))
 }
 
-/// Any JSON that holds none of the secrets' characters in a row.
+/// Any JSON whose strings are too short to contain a secret.
 fn unknown() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -105,7 +105,7 @@ fn unknown() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Wherever a secret also stands: JSON stays JSON, YAML stays YAML, unknown fields stay.
+    /// Wherever else a secret is: JSON stays JSON, YAML stays YAML, unknown fields stay.
     #[test]
     fn what_is_redacted_is_found_nowhere(secret in secret(), unknown in unknown(), word in "[a-zA-Z0-9]{8,20}") {
         let options = json!({"entries": [{"args": ["--token", &secret]}], "text": &secret}).to_string();
@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// All strings of an object, one a line.
+/// All strings of an object, one per line.
 fn strings(any: &Value) -> String {
     match any {
         Value::String(text) => format!("{text}\n"),

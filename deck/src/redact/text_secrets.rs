@@ -1,4 +1,4 @@
-//! Secrets within a text that people wrote: an argument, a shell command, a URL.
+//! Finds secrets within a text that people wrote: an argument, a shell command, a URL.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)\b(?:(?:proxy-)?authorization|(?:set-)?cookie|private-token|job-token|x-[a-z-]*(?:token|key))[ \t]*:[ \t]*",
     )
 });
-/// What a shell or the kubelet puts a value in place of.
+/// A reference that a shell or the kubelet replaces by a value.
 static EXPANDED: LazyLock<Regex> =
     LazyLock::new(|| compile_pattern(r"^\$(?:\([A-Za-z_]\w*\)|\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)$"));
 
@@ -29,10 +29,10 @@ fn compile_pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant")
 }
 
-/// Where secrets stand in `text`, from front to back and apart from each other.
+/// The ranges of the secrets in `text`, in order and without overlap.
 pub(super) fn find_secrets(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
-    // Most texts have none of what a pattern begins with.
+    // Most texts do not contain the sign that a pattern needs.
     let among = |sign: &str| if text.contains(sign) { text } else { "" };
     for url in URL.captures_iter(among("://")) {
         let (Some(scheme), Some(user)) = (url.get(1), url.get(2)) else {
@@ -43,7 +43,7 @@ pub(super) fn find_secrets(text: &str) -> Vec<Range<usize>> {
         if let Some(colon) = colon {
             found.push(colon + 1..user.end());
         }
-        // A token may be the user.
+        // The user may be a token.
         if http {
             found.push(user.start()..colon.unwrap_or(user.end()));
         }
@@ -66,12 +66,12 @@ pub(super) fn find_secrets(text: &str) -> Vec<Range<usize>> {
     merge_ranges(found)
 }
 
-/// The value of an argument that is all of `--name=value` or `NAME=value` and a secret.
+/// The secret value of an argument that is exactly `--name=value` or `NAME=value`.
 pub(super) fn find_assigned_secret(argument: &str) -> Option<Range<usize>> {
     let name = ASSIGNED.find(argument).filter(|name| name.start() == 0)?;
     let value = name.end()..argument.len();
     let secret = is_secret(name.as_str()) && !is_expanded(&argument[value.clone()]);
-    // Of a shell's command the rest stays.
+    // In a shell command, the text after the value stays.
     let whole = argument.starts_with('-') || !argument.contains(char::is_whitespace);
     (secret && whole && !value.is_empty()).then_some(value)
 }
@@ -85,12 +85,12 @@ pub(super) fn is_secret_flag(argument: &str) -> bool {
         && is_secret(name)
 }
 
-/// Whether it only names a variable.
+/// Whether the value only refers to a variable.
 pub(super) fn is_expanded(value: &str) -> bool {
     EXPANDED.is_match(value)
 }
 
-/// The word at `start`, without the quotes around it.
+/// The word at `start`, without its quotes.
 fn word_range(text: &str, start: usize) -> Range<usize> {
     let rest = &text[start..];
     for quote in ["\\\"", "\"", "'"] {

@@ -1,4 +1,4 @@
-//! Objects in buckets: what jobs wrote, handed on so that it cannot act on this site.
+//! Serves objects in buckets, which jobs wrote, so that they cannot act on this site.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::redact::redact_json;
 use crate::stored_run;
 
 pub(super) const NO_SUCH_OBJECT: &str = "There is no such object.\n";
-/// Largest object of the cluster that is looked through for secrets, in bytes.
+/// Largest object of the cluster that is searched for secrets, in bytes.
 const MAX_OBJECT: usize = 4 << 20;
 const NOT_LOOKED_THROUGH: &str = "This file cannot be looked through for secrets, so it is not shown: it is no JSON, or too large.\n";
 
@@ -39,13 +39,13 @@ pub(super) async fn get_artifact(
 /// Who asks for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ObjectReader {
-    /// Sees what this Deck shows; has passed the door.
+    /// A viewer, who sees what this Deck shows and has passed the route guard.
     Viewer,
-    /// Has shown the token of the run that the object belongs to.
+    /// A pod that has sent the token of the run that the object belongs to.
     Run,
 }
 
-/// One object, in part if that is what is asked for.
+/// Serves one object, or the part of it that is asked for.
 pub(super) async fn serve_object(
     app: &DeckState,
     place: &StorageLocation,
@@ -90,7 +90,7 @@ async fn build_response(
     }
     let etag = object_etag(&head);
     if etag::is_not_modified(headers, &etag) {
-        // Its type again: who may have it as a part of a page depends on that.
+        // With its type again: which sites may embed the object depends on it.
         let mut kept = object_headers(&head.attributes);
         kept.remove(header::CONTENT_ENCODING);
         kept.insert(header::ETAG, header_value(&etag));
@@ -141,7 +141,7 @@ async fn build_response(
     Ok((status, out, stream_body(object.into_stream())).into_response())
 }
 
-/// Whether the cluster's objects are stored there, with all that is in them.
+/// Whether the file holds an object of the cluster, with everything that is in it.
 fn is_cluster_object(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or(key);
     [paths::PROW_JOB, paths::POD_INFO].contains(&name)
@@ -151,7 +151,6 @@ fn is_gzip(attributes: &ObjectAttributes) -> bool {
     attributes.content_encoding.as_deref() == Some("gzip")
 }
 
-/// Whether a reader takes what is compressed.
 fn accepts_gzip(accept_encoding: &str) -> bool {
     accept_encoding.split(',').any(|one| {
         let (name, quality) = one.split_once(';').unwrap_or((one, ""));
@@ -161,7 +160,7 @@ fn accepts_gzip(accept_encoding: &str) -> bool {
     })
 }
 
-/// All of it, for who does not take what is compressed.
+/// Serves the whole object for clients that do not accept gzip.
 async fn serve_decompressed(
     place: &StorageLocation,
     headers: &HeaderMap,
@@ -181,13 +180,13 @@ fn stream_body(bytes: BoxStream<'static, Result<Bytes, StorageError>>) -> Body {
     Body::from_stream(bytes.inspect_err(|error| tracing::warn!(%error, "an object broke off")))
 }
 
-/// All of such a file without its secrets; a part of what is stored would be of other bytes.
+/// Serves the whole file without its secrets. There are no ranges: the stored bytes differ.
 async fn serve_redacted(
     place: &StorageLocation,
     headers: &HeaderMap,
 ) -> Result<Response, StorageError> {
     let object = place.storage.get_object(&place.key).await?;
-    // Browsers may hold the bytes as they were once served.
+    // Browsers may have cached the bytes that were once served unredacted.
     let etag = format!(
         "\"redacted-{}",
         object_etag(&object).trim_start_matches('"')
@@ -205,13 +204,13 @@ async fn serve_redacted(
     })
 }
 
-/// Size and time: what an atomic replacement always changes.
+/// Size and time, which an atomic replacement always changes.
 fn object_etag(object: &BucketObject) -> String {
     let modified = object.modified.map_or(0, |time| time.as_nanosecond());
     format!("\"{:x}-{modified:x}\"", object.size)
 }
 
-/// What was stored beside the bytes; Deck's own notes are not for others.
+/// Headers of the stored attributes, without Deck's own notes.
 fn object_headers(attributes: &ObjectAttributes) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let content_type = attributes
@@ -239,7 +238,7 @@ fn object_headers(attributes: &ObjectAttributes) -> HeaderMap {
     headers
 }
 
-/// What no header can hold is left out rather than refused.
+/// A value that no header can hold is left empty rather than refused.
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -12,7 +12,7 @@ use crate::app::DeckState;
 use crate::badge::render_badge;
 use crate::index::JobPattern;
 
-/// Of one badge.
+/// Maximum number of names and patterns of one badge.
 const MAX_PATTERNS: usize = 100;
 
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! What a reader is told when there is no page to show.
+//! The pages that viewers get when there is no other page to show.
 
 use std::sync::Arc;
 
@@ -11,17 +11,15 @@ use super::unavailable::RETRY_AFTER;
 use crate::app::DeckState;
 use crate::view::DeckLayout;
 
-/// Which of the fixed pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorPageKind {
-    /// Also for what may not be seen: the two must look alike.
+    /// Also for what the viewer may not see: the two must look alike.
     NotFound,
     BadRequest,
     Internal,
     Busy,
 }
 
-/// A page without what was asked for.
 #[derive(Debug, Template)]
 #[template(path = "error.html")]
 pub(crate) struct ErrorPage {
@@ -29,7 +27,7 @@ pub(crate) struct ErrorPage {
     status: u16,
     heading: &'static str,
     text: String,
-    /// It is loaded again by itself.
+    /// The page loads itself again.
     again: bool,
 }
 
@@ -60,13 +58,13 @@ impl ErrorPage {
         }
     }
 
-    /// Where what the page is about could not be had in the time that a reader waits.
+    /// The page for data that did not arrive in the time that a reader waits.
     pub(crate) fn timeout_response(app: &DeckState) -> Response {
         let text = "The storage of this run gives no answer now.";
         Self::page_response(app, ErrorPageKind::Busy, text)
     }
 
-    /// For an error that only the operator can do something about: it is logged here.
+    /// The page for an error that only the operator can fix. The error is logged here.
     pub(crate) fn internal_response(
         app: &DeckState,
         error: &anyhow::Error,
@@ -93,7 +91,7 @@ pub(crate) async fn not_found(State(app): State<Arc<DeckState>>) -> Response {
     )
 }
 
-/// A template as an answer. Rendering into memory does not fail.
+/// Renders a template as a response. Rendering into memory does not fail.
 pub(crate) fn render_html(template: &impl Template) -> Response {
     match template.render() {
         Ok(page) => Html(page).into_response(),

@@ -1,8 +1,8 @@
-//! Whether a browser has what it asks for already.
+//! Whether a browser already has what it asks for.
 
 use http::{HeaderMap, header};
 
-/// Whether `If-None-Match` names `etag`; weak or not is one here, as RFC 9110 has it for reading.
+/// Whether `If-None-Match` names `etag`. Weak tags match as well, as RFC 9110 says for reads.
 pub(super) fn is_not_modified(headers: &HeaderMap, etag: &str) -> bool {
     let strong = |tag: &str| {
         let tag = tag.trim();

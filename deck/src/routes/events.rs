@@ -1,4 +1,4 @@
-//! `/events`: what changes in a list, as it changes.
+//! `/events`: the changes of a list of jobs, as they happen.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,19 +27,19 @@ pub(super) struct SinceQuery {
     since: String,
 }
 
-/// A job that came, changed or went, as the list is to show it.
+/// A job that was added, changed or removed, as the list is to show it.
 #[derive(Debug, Serialize)]
 struct JobEvent<'a> {
     name: &'a str,
     job: &'a str,
-    /// The state it was counted under.
+    /// The state under which the list counted it before.
     from: Option<&'static str>,
     to: Option<&'static str>,
-    /// Its line, unless it is not in this list (any more).
+    /// Its row, if it is (still) in this list.
     row: Option<String>,
 }
 
-/// Where the list at `list` hears what happens after `revision`.
+/// The URL of the events after `revision` for the list at the URL `list`.
 pub(super) fn events_url(app: &DeckState, list: &str, revision: u64) -> String {
     let parameters = list
         .split_once('?')
@@ -61,7 +61,7 @@ pub(super) async fn stream_events(
             "Too many pages are listening. Try again later.\n",
         );
     };
-    // After a break the browser says what it saw last; that is newer than the page.
+    // After a break the browser sends the id of the last event, which is newer than the page.
     let last = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
@@ -99,7 +99,7 @@ fn subscribe_events(
         .filter_map(move |change| {
             let event = match change {
                 Ok(change) => change_event(&app, &filter, &change),
-                // Too slow to be told one by one.
+                // The reader is too slow to get each change.
                 Err(_) => Some(reset_event()),
             };
             std::future::ready(event)
@@ -107,7 +107,7 @@ fn subscribe_events(
         .boxed()
 }
 
-/// The page is to load its list again. Browsers drop an event without data.
+/// Makes the page load its list again. Browsers drop an event without data.
 fn reset_event() -> Event {
     Event::default().event("reset").data("load again")
 }
@@ -147,7 +147,7 @@ fn change_event(app: &DeckState, filter: &JobFilter, change: &JobChange) -> Opti
     Event::default().event("job").id(id).json_data(&news).ok()
 }
 
-/// Sends nothing more once the process is to end.
+/// Ends the events when the process shuts down.
 pub(super) fn until_shutdown<S: Stream<Item = Event> + Send + 'static>(
     app: &DeckState,
     events: S,

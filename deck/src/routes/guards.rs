@@ -1,6 +1,6 @@
-//! What a request passes before its handler, by its route's [`RouteVisibility`].
+//! The checks that a request passes before its handler, by its route's [`RouteVisibility`].
 //!
-//! The handlers of runs and objects get what the door has found and have no other way to it.
+//! The handlers of runs and objects get what the guard has found and have no other way to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::buckets::StorageLocation;
 use crate::run_lookup::{self, RunLookup};
 use crate::view::encode_path;
 
-/// What cannot be had is answered within two seconds; this leaves time for the answer itself.
+/// A response has to begin within two seconds. This leaves time for the response itself.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1700);
 pub(super) const NO_SUCH_RUN: &str = "There is no such run here. It may have been too long ago.";
 
@@ -32,7 +32,7 @@ pub(super) const NO_SUCH_RUN: &str = "There is no such run here. It may have bee
 #[derive(Clone, Debug)]
 pub(super) struct ShownObject(pub(super) StorageLocation);
 
-/// When an answer has to begin, whatever is still missing.
+/// When a response has to begin, whatever data is still missing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseDeadline(pub(super) Instant);
 
@@ -41,7 +41,7 @@ impl ResponseDeadline {
         Self(Instant::now() + RESPONSE_TIMEOUT)
     }
 
-    /// Of a request that is on its way.
+    /// The deadline of a request that is already being handled.
     fn of_request(request: &Request) -> Self {
         let noted = request.extensions().get();
         noted.copied().unwrap_or_else(Self::start_now)
@@ -74,7 +74,7 @@ pub(super) async fn guard_request(
         .extensions_mut()
         .insert(ResponseDeadline::start_now());
     let app = &door.app;
-    // In storage a run's token needs no listing; for others it is asked about below.
+    // In storage a run's token needs no listing; other requests are checked in `guard_storage`.
     if door.visibility != RouteVisibility::Storage
         && let Some(response) =
             unavailable::starting_response(app, door.dress == SecurityPolicy::Page)
@@ -87,7 +87,7 @@ pub(super) async fn guard_request(
     let Ok(Query(names)) = Query::<RunParameters>::try_from_uri(request.uri()) else {
         return text_response(StatusCode::BAD_REQUEST, "The parameters cannot be read.\n");
     };
-    // A handler asks for what is missing itself.
+    // Handlers report missing parameters themselves.
     match door.visibility {
         RouteVisibility::Everyone | RouteVisibility::Listing => next.run(request).await,
         RouteVisibility::Build => {
@@ -123,7 +123,7 @@ pub(super) async fn guard_request(
     }
 }
 
-/// The decoded rest of the path, and the request as it was.
+/// The decoded rest of the path, and the unchanged request.
 async fn rest_of_path(request: Request) -> Result<(String, Request), Response> {
     let (mut parts, body) = request.into_parts();
     let path = parts.extract::<Path<String>>().await;
@@ -158,7 +158,7 @@ async fn guard_job_page(app: &Arc<DeckState>, request: Request, next: Next) -> R
     }
 }
 
-/// In Deck's own storage viewers read; who has a token, or has to have one, is the handler's.
+/// Guards reads by viewers. The handler checks requests that have a token, or need one.
 async fn guard_storage(
     app: &Arc<DeckState>,
     names: &RunParameters,
@@ -189,7 +189,7 @@ async fn guard_storage(
     guard_object(app, place, &path, request, next).await
 }
 
-/// A bearer of another kind is for what stands before this Deck.
+/// Whether there is a storage token. Other bearer tokens are for a proxy in front of this Deck.
 fn has_token(headers: &HeaderMap) -> bool {
     let value = headers.get(header::AUTHORIZATION);
     let bearer = value.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
@@ -209,7 +209,7 @@ async fn guard_object(
     match shown.unwrap_or_else(|late| Err(StorageError::Other(late.to_string()))) {
         Ok(true) => {}
         Ok(false) => {
-            // Asked for all the same: what is absent takes this time, too.
+            // Read all the same: for an absent object this takes the time, too.
             if run.is_some() {
                 let _ = timeout_at(in_time, place.storage.head_object(&place.key)).await;
             }
@@ -219,7 +219,7 @@ async fn guard_object(
     }
     request.extensions_mut().insert(ShownObject(place));
     let mut response = next.run(request).await;
-    // Not of what is absent: that must look like what is hidden.
+    // Not for an absent object, which must look like a hidden one.
     let shown = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
     if let Some(run) = run.filter(|_| shown) {
         response.extensions_mut().insert(RunFolderPath(run));
@@ -227,7 +227,7 @@ async fn guard_object(
     response
 }
 
-/// The folder of the key's run as a part of `path`, which ends in the key.
+/// The part of `path`, which ends in `key`, up to the folder of the key's run.
 fn run_folder_path(path: &str, key: &str) -> Option<String> {
     let rest = inverse::find_runs(key).first()?.rest;
     let folder = path.strip_suffix(rest).filter(|_| !rest.is_empty())?;

@@ -1,7 +1,7 @@
-//! What every answer wears, by its route's [`SecurityPolicy`] and whatever its status.
+//! The security headers of every response, by its route's [`SecurityPolicy`], at any status.
 //!
-//! A browser puts the headers of a 304 over those that it has kept, and shows the body of an
-//! error as it would show any other: so no status is left out, and no handler decides.
+//! A browser replaces its cached headers by those of a 304, and shows the body of an error like any
+//! other. So no status is left out, and no handler decides.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use super::route_table::{SecurityPolicy, list_routes};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Noted with an answer about a run's object: the path of the run's folder at this Deck,
+/// Extension of a response about a run's object: the path of the run's folder at this Deck,
 /// encoded, with a slash at the end.
 #[derive(Clone, Debug)]
 pub(super) struct RunFolderPath(pub(super) String);
 
-/// Dress by route, and the names that policies are about.
+/// The policy of each route, and the hosts that the policies name.
 #[derive(Debug)]
 pub(super) struct RoutePolicies {
     by_path: HashMap<&'static str, SecurityPolicy>,
@@ -101,9 +101,9 @@ fn content_security_policy(
     }
 }
 
-/// Who may have an answer as a part of a page.
+/// Which sites may embed a response in their pages.
 ///
-/// A report in its sandbox has no origin, so to its own styles and images it is another site.
+/// A report in its sandbox has no origin, so it is another site to its own styles and images.
 fn resource_policy(dress: SecurityPolicy, status: StatusCode, headers: &HeaderMap) -> &'static str {
     let part_of_a_report = || {
         let content_type = headers

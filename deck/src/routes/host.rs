@@ -1,7 +1,7 @@
-//! Which names a Deck answers to.
+//! Which host names a Deck answers to.
 //!
-//! A Deck that listens on loopback only is nobody's but this machine's, yet any page in its
-//! browser can have a name point there (DNS rebinding) and then read it as its own site. Such a
+//! A Deck that listens on loopback only is for this machine alone. Still, any page in a browser of
+//! this machine can let a name point to it (DNS rebinding) and then read it as its own site. Such a
 //! page cannot choose the name that its requests carry.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,14 +16,14 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use super::text_response;
 use crate::settings::CurrentSettings;
 
-/// What a Deck is called.
+/// The host names of a Deck.
 #[derive(Debug)]
 pub(crate) struct AllowedHosts {
-    /// Only this machine reaches the listener.
+    /// Whether only this machine reaches the listener.
     pub(crate) loopback: bool,
     /// `--allowed-host`
     pub(crate) allowed: Vec<String>,
-    /// Its configuration names the addresses in links to Deck.
+    /// The settings, which name the addresses in links to Deck.
     pub(crate) present: Arc<CurrentSettings>,
 }
 
@@ -38,8 +38,8 @@ impl AllowedHosts {
         answers_to(uri, headers, &names)
     }
 
-    /// Deck's own addresses as a browser may see them: the one that this request was sent to,
-    /// and those of links to Deck, should a proxy have changed it.
+    /// Deck's own addresses as a browser may see them: the one that this request was sent to, and
+    /// those of links to Deck, in case a proxy has changed the first.
     pub(super) fn own_addresses(&self, uri: &Uri, headers: &HeaderMap) -> Vec<String> {
         let asked =
             request_authority(uri, headers).map(|authority| authority.as_str().to_lowercase());
@@ -53,7 +53,7 @@ impl AllowedHosts {
     }
 }
 
-/// What is not for this Deck gets a fixed text and nothing else.
+/// A request for another host gets a fixed text and nothing else.
 pub(super) async fn check_host(
     State(hosts): State<Arc<AllowedHosts>>,
     request: Request,
@@ -69,7 +69,7 @@ pub(super) async fn check_host(
     .into_response()
 }
 
-/// Whether all names that a request carries, in its target and in `Host`, are ours, and at
+/// Whether all names that a request carries, in its target and in `Host`, are Deck's own, and at
 /// least one is there.
 fn answers_to(uri: &Uri, headers: &HeaderMap, names: &[&str]) -> bool {
     let target = uri.authority().map(|authority| Ok(authority.clone()));
@@ -98,7 +98,7 @@ fn is_own_host(authority: &Authority, names: &[&str]) -> bool {
             || names.iter().any(|name| host.eq_ignore_ascii_case(name)))
 }
 
-/// Where the request was sent: its target says so, else `Host`.
+/// The host that the request was sent to: of its target, or else of `Host`.
 fn request_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let host = || Authority::try_from(headers.get(header::HOST)?.as_bytes()).ok();
     let authority = uri.authority().cloned().or_else(host)?;

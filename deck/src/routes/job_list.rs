@@ -1,4 +1,4 @@
-//! `/`: the jobs, newest first.
+//! `/`: the list of jobs, newest first.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::app::DeckState;
 use crate::index::{FilterChoices, IndexPage, JobFilter, JobListQuery};
 use crate::view::{CodeHostLinks, DeckLayout, JOB_TYPES, JobRow, StateView, encode_query};
 
-/// Jobs on a page.
+/// Number of jobs on a page.
 pub(super) const PAGE_SIZE: usize = 50;
-/// Names each filter offers.
+/// Maximum number of names that each filter offers.
 const MAX_CHOICES: usize = 200;
 
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,7 @@ pub(super) struct PageNumber {
     page: String,
 }
 
-/// One state to choose, and how many jobs are in it.
+/// A state to choose, and the number of jobs in it.
 #[derive(Debug)]
 struct StateChip {
     class: &'static str,
@@ -127,7 +127,7 @@ fn format_caption(number: usize, found: &IndexPage) -> String {
     format!("Jobs {first}–{last} of {}, newest first", found.total)
 }
 
-/// All, then each state that occurs or is asked for.
+/// A chip for all jobs, then one for each state.
 fn build_chips(query: &JobListQuery, found: &IndexPage) -> Vec<StateChip> {
     let all = StateChip {
         class: "all",
@@ -148,12 +148,12 @@ fn build_chips(query: &JobListQuery, found: &IndexPage) -> Vec<StateChip> {
             current: query.state == view.name,
         }
     });
-    // Waiting for a scheduler is rare enough to be told only when it happens.
+    // Waiting for a scheduler is rare, so its chip is shown only when it happens.
     let states = states.filter(|chip| chip.class != "scheduling" || chip.count > 0 || chip.current);
     std::iter::once(all).chain(states).collect()
 }
 
-/// The list with these filters, another state, another page.
+/// The URL of the list with these filters, and with another state and page.
 fn list_url(query: &JobListQuery, state: Option<&str>, page: usize) -> String {
     let page = if page > 1 {
         page.to_string()

@@ -1,4 +1,4 @@
-//! `/view/…`: one run, with its log and what it left.
+//! `/view/…`: one run, with its log and its files.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::view::{
     encode_path, encode_query, format_bytes, format_log_size,
 };
 
-/// Files named on the page.
+/// Maximum number of files that the page lists.
 const MAX_ARTIFACTS: usize = 300;
 
 const FROM_SIDECAR: &str = "The log comes from the sidecar, masked, a second or two old.";
@@ -40,7 +40,7 @@ const NOT_LET_OUT: &str = "The run\u{2019}s sidecar has let out nothing of its l
 #[serde(default)]
 pub(super) struct JobPageQuery {
     container: String,
-    /// To be shown with what is around it, wherever in the log it is.
+    /// The line to show with the lines around it, wherever in the log it is.
     line: String,
 }
 
@@ -48,17 +48,17 @@ pub(super) struct JobPageQuery {
 struct LogView {
     container: String,
     html: String,
-    /// Whose words these are, while the run lasts; empty if they are the container's own.
+    /// Says where the log comes from while the run lasts; empty if it comes from the container.
     note: &'static str,
-    /// In the place of lines, when there are none.
+    /// Shown instead of lines, when there are none.
     message: Cow<'static, str>,
     meta: String,
     raw: String,
-    /// Where the rest is heard; empty when there is none to come.
+    /// URL of the events with the rest of the log; empty when there is no more to come.
     events: String,
-    /// Its numbers have more than five digits.
+    /// Whether line numbers have more than five digits.
     wide: bool,
-    /// Its lines are being counted: the page is to be loaded again.
+    /// Whether lines are being counted, so that the page has to be loaded again.
     counting: bool,
 }
 
@@ -77,11 +77,11 @@ struct JobPage {
     build_id: String,
     state: StateView,
     facts: String,
-    /// Its pod is a process of the embedded cluster's machine.
+    /// Whether its pod is a process of the embedded cluster's machine.
     embedded: bool,
-    /// Why it failed, as HTML; empty if that is not known.
+    /// Why the run failed, as HTML; empty if that is not known.
     failure: String,
-    /// What was not stored, and why; empty if all was.
+    /// What was not stored, and why; empty if everything was.
     losses: String,
     log: LogView,
     containers: Vec<ViewLink>,
@@ -90,11 +90,11 @@ struct JobPage {
     more_artifacts: usize,
 }
 
-/// A run to show, and where its files are.
+/// A run to show, and the location of its files.
 struct ShownRun {
     job: Arc<IndexedJob>,
     place: Option<StorageLocation>,
-    /// It is in the index, so its `ProwJob` exists.
+    /// Whether it is in the index, so that its `ProwJob` exists.
     exists: bool,
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn get_job_page(
     }
 }
 
-/// `None`: nothing is left of it.
+/// `None`: nothing is left of the run.
 async fn load_run(found: FoundRun) -> anyhow::Result<Option<ShownRun>> {
     let place = match found {
         FoundRun::Live(job, place) => {
@@ -139,7 +139,7 @@ async fn load_run(found: FoundRun) -> anyhow::Result<Option<ShownRun>> {
     }))
 }
 
-/// The page, of what has come when it is to be answered `in_time`.
+/// Renders the page with the data that has arrived `in_time`.
 async fn render_run(
     app: &DeckState,
     run: &ShownRun,
@@ -288,7 +288,7 @@ async fn build_log_view(
     view
 }
 
-/// The whole log as text.
+/// URL of the whole log as text.
 fn raw_log_url(run: &ShownRun, container: &str, stored: bool) -> String {
     match &run.place {
         Some(place) if stored => artifact_url(
@@ -308,12 +308,12 @@ fn log_query(job: &IndexedJob, container: &str) -> String {
     )
 }
 
-/// The query of a run's page up to the number of the line that it is to show.
+/// The query of a run's page up to the number of the line to show.
 pub(super) fn to_line(container: &str) -> String {
     format!("?container={}&amp;line=", encode_query(container))
 }
 
-/// What stands in the place of a log that is not to be had; empty where there is none.
+/// The text to show instead of a log that is not available; empty if there is no log.
 fn explain_absence(job: &IndexedJob, error: logs::LogError) -> Cow<'static, str> {
     match error {
         logs::LogError::Absent | logs::LogError::NotStarted => Cow::default(),
@@ -340,7 +340,7 @@ fn encode_run_id(job: &IndexedJob) -> String {
     })
 }
 
-/// Why the run failed, as HTML; nothing where nobody has found out.
+/// Why the run failed, as HTML; empty if nobody has found out.
 async fn render_failure(run: &ShownRun, container: &str, in_time: Instant) -> String {
     let failed = matches!(run.job.state, ProwJobState::Failure | ProwJobState::Error);
     let Some(place) = run.place.as_ref().filter(|_| failed) else {
@@ -358,7 +358,7 @@ async fn render_failure(run: &ShownRun, container: &str, in_time: Instant) -> St
     }
 }
 
-/// Whether its pod runs or ran in the embedded cluster. What is in line has none yet.
+/// Whether its pod runs or ran in the embedded cluster. A queued run has no pod yet.
 async fn is_embedded(app: &DeckState, run: &ShownRun, in_time: Instant) -> bool {
     if !run.exists || LogOrigin::from_job(&run.job) == LogOrigin::Nowhere {
         return false;
@@ -367,13 +367,13 @@ async fn is_embedded(app: &DeckState, run: &ShownRun, in_time: Instant) -> bool 
     timeout_at(in_time, asked).await.unwrap_or(false)
 }
 
-/// What the run could not store; nothing where its result does not say.
+/// What the run could not store; empty if its result does not say.
 async fn describe_losses(run: &ShownRun, in_time: Instant) -> String {
     let Some(place) = run.place.as_ref().filter(|_| run.job.is_complete()) else {
         return String::new();
     };
     match timeout_at(in_time, stored_run::read_small_file(place, paths::FINISHED)).await {
-        // The viewer may open the file that says it.
+        // Names and reasons may be quoted: the viewer may open the file that has them.
         Ok(Ok(finished)) => describe_upload_losses(&finished.unwrap_or_default(), true),
         Ok(Err(error)) => {
             tracing::warn!(%error, key = place.key, "a run's result cannot be read");
@@ -383,7 +383,7 @@ async fn describe_losses(run: &ShownRun, in_time: Instant) -> String {
     }
 }
 
-/// Files of the run, how many more there are, and what to say when there are none.
+/// Files of the run, the number of further ones, and the text to show if there are none.
 async fn list_artifacts(
     run: &ShownRun,
     in_time: Instant,
@@ -421,7 +421,7 @@ async fn list_artifacts(
         let name = object.key.strip_prefix(&place.key);
         (name.unwrap_or(&object.key).trim_start_matches('/'), object)
     });
-    // The log itself is above.
+    // Without pieces of the log, which is on the page itself.
     let named: Vec<_> = named.filter(|(name, _)| !live::is_piece(name)).collect();
     let more = named.len().saturating_sub(MAX_ARTIFACTS);
     let files = named
@@ -435,7 +435,7 @@ async fn list_artifacts(
     (files.collect(), more, none)
 }
 
-/// Where Deck serves a file of the run.
+/// The URL where Deck serves a file of the run.
 fn artifact_url(place: &StorageLocation, name: &str) -> String {
     let base = if place.bucket == "storage" {
         "/storage".to_owned()

@@ -1,4 +1,4 @@
-//! `/log`: a run's log as plain text, and while it grows.
+//! `/log`: a run's log as plain text, also while it grows.
 
 use std::sync::Arc;
 

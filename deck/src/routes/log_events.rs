@@ -1,4 +1,4 @@
-//! `/log/events`: a run's log and state while it runs.
+//! `/log/events`: the log and the state of a run while it lasts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) struct LogEventsQuery {
     job: String,
     id: String,
     container: String,
-    /// Lines the page has already.
+    /// Number of lines that the page has already.
     after: u64,
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn stream_log_events(
     };
     tokio::spawn(async move {
         let _held_to_the_end = permit;
-        // An error says that the page is gone.
+        // An error says that the page has disconnected.
         let _ = teller.stream_run().await;
     });
     let events = events::until_shutdown(&app, ReceiverStream::new(receiver));
@@ -75,7 +75,7 @@ pub(super) async fn stream_log_events(
         .into_response()
 }
 
-/// The page went away.
+/// The page has disconnected.
 struct PageGone;
 
 struct LogStreamer {
@@ -87,7 +87,7 @@ struct LogStreamer {
 }
 
 impl LogStreamer {
-    /// Tells lines and facts until the run is complete and its log has ended.
+    /// Sends lines and facts until the run is complete and its log has ended.
     async fn stream_run(mut self) -> Result<(), PageGone> {
         let mut changes = self.app.index.subscribe_changes();
         let mut log: Option<LogStream> = Some(logs::follow_log(
@@ -99,7 +99,7 @@ impl LogStreamer {
             to_line: to_line(&self.container),
         };
         let mut batch = LogBatch::new(self.after);
-        // The page may be older than this.
+        // The page may show an older state.
         self.send_facts().await?;
         loop {
             if log.is_none() && self.job.is_complete() {
@@ -134,7 +134,7 @@ impl LogStreamer {
         }
     }
 
-    /// The lines, and how long the log is by now.
+    /// Sends the lines, and the size of the log so far.
     async fn send_lines(&self, html: String, batch: &LogBatch) -> Result<(), PageGone> {
         if html.is_empty() {
             return Ok(());
@@ -146,7 +146,7 @@ impl LogStreamer {
             .await
     }
 
-    /// Tells the job's facts if they changed. A job that is gone is complete, as far as a page goes.
+    /// Sends the job's facts if they changed. The stream ends if an incomplete job is gone.
     async fn refresh_job(&mut self) -> Result<(), PageGone> {
         let Some(job) = self
             .app
@@ -187,7 +187,7 @@ impl LogStreamer {
     }
 }
 
-/// The next bytes; never, once the log has ended.
+/// The next bytes; waits for ever once the log has ended.
 async fn next_chunk(log: &mut Option<LogStream>) -> anyhow::Result<Option<Bytes>> {
     match log {
         Some(log) => log.try_next().await,

@@ -1,4 +1,4 @@
-//! Prow's routes that are not built yet: each says so.
+//! Prow's routes that are not implemented yet: each says so.
 
 use axum::response::Response;
 use http::{StatusCode, Uri};

@@ -1,4 +1,4 @@
-//! `/prowjobs.js` and `/prowjob`: the objects themselves, for scripts.
+//! `/prowjobs.js` and `/prowjob`: the `ProwJob`s themselves, for scripts.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::{NO_STORE, text_response};
 use crate::app::DeckState;
 use crate::index::{IndexedJob, JobFilter, OmitFields};
 
-/// Objects in one piece of the answer: the whole is never in memory.
+/// Objects per chunk of the response: the whole response is never in memory.
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Default, Deserialize)]
@@ -83,7 +83,7 @@ pub(super) async fn get_prowjobs(
         .into_response()
 }
 
-/// Prow's filters: exact, each on the job's own refs, or on any of the others if it has none.
+/// Prow's filters: exact, each on the job's own refs, or on any extra refs if it has no own ones.
 fn matches_query(wanted: &ProwJobsQuery, job: &IndexedJob) -> bool {
     let any_of = |fits: &dyn Fn((&str, &str)) -> bool| {
         let mut repos = job.own_repos().iter();
@@ -111,7 +111,7 @@ pub(super) struct ProwJobQuery {
     prowjob: String,
 }
 
-/// One object as YAML.
+/// Serves one object as YAML.
 pub(super) async fn get_prowjob(
     State(app): State<Arc<DeckState>>,
     Query(query): Query<ProwJobQuery>,

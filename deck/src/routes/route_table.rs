@@ -1,7 +1,7 @@
-//! Every path that Deck answers: what is asked for there, who may see it, how it is dressed.
+//! Every path that Deck answers: its handler, who may see the response, and its security headers.
 //!
-//! The one place for both. A handler is reached through the door of its route alone, and its
-//! answers leave in the headers of its route, whatever their status.
+//! The one place for all three. A handler is reached only through the guard of its route, and its
+//! responses get the headers of its route, whatever their status.
 
 use std::sync::Arc;
 
@@ -13,57 +13,57 @@ use super::{
 };
 use crate::app::DeckState;
 
-/// Who may see what a path answers with.
+/// What the responses of a path are about, which decides who may see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteVisibility {
-    /// The same for everybody; nothing of any run.
+    /// No run: the response is the same for everybody.
     Everyone,
-    /// Of many runs; those that the viewer may not see are left out.
+    /// Many runs; those that the viewer may not see are left out.
     Listing,
-    /// Of the run that the parameters `job` and `id` name.
+    /// The run that the parameters `job` and `id` name.
     Build,
-    /// Of the run that the parameter `prowjob` names.
+    /// The run that the parameter `prowjob` names.
     ProwJob,
-    /// Of the run that the rest of the path names, as `/view` does.
+    /// The run that the rest of the path names, as in `/view`.
     Page,
-    /// Of the run in whose folder, in any bucket, the object is that the rest of the path names.
+    /// The run whose folder, in any bucket, has the object that the rest of the path names.
     Artifact,
-    /// The same in Deck's own storage; a run's token opens the run's own.
+    /// The same in Deck's own storage; a run's token allows that run's objects.
     Storage,
 }
 
 impl RouteVisibility {
-    /// Whether an address names one run, or something of one.
+    /// Whether an address names one run, or an object of one.
     #[must_use]
     pub fn is_of_one_run(self) -> bool {
         !matches!(self, Self::Everyone | Self::Listing)
     }
 }
 
-/// What an answer may do in a browser.
+/// What a response may do in a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecurityPolicy {
-    /// A page of Deck's own: its scripts and styles are Deck's static files.
+    /// A page of Deck: its scripts and styles are Deck's static files.
     Page,
-    /// Text and data: does nothing, and other sites do not get it.
+    /// Text and data, which do nothing, and which other sites do not get.
     Data,
-    /// A picture that may stand in other sites' pages.
+    /// A picture that other sites may embed in their pages.
     Picture,
     /// What a job wrote: styles and images of the same run, no script, no origin.
     Artifact,
 }
 
-/// One path.
+/// A path and how it is answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// As axum writes it.
+    /// The path in axum's syntax.
     pub path: &'static str,
-    /// Answered with something else than 405; `HEAD` wherever there is `GET`. Empty: all.
+    /// Methods that are answered with something else than 405; `HEAD` goes with `GET`. Empty: all.
     pub methods: &'static [&'static str],
     pub visibility: RouteVisibility,
     pub dress: SecurityPolicy,
-    /// Answers end and are compressed. Streams must leave as they come, and what is in storage
-    /// may be asked for in parts.
+    /// Whether responses are compressed. Streams must be sent as they come, and stored objects may
+    /// be requested in parts.
     pub(super) compressed: bool,
     pub(super) handler: fn() -> MethodRouter<Arc<DeckState>>,
 }
@@ -141,7 +141,7 @@ const ROUTES: [Route; 14] = {
     ]
 };
 
-/// The whole table.
+/// All routes, with those that are not implemented yet.
 pub fn list_routes() -> impl Iterator<Item = Route> {
     let later = not_implemented::NOT_IMPLEMENTED_PATHS
         .into_iter()

@@ -1,4 +1,4 @@
-//! Style sheets, scripts, the icon.
+//! Style sheets, scripts and the icon.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn serve_asset(app: &DeckState, name: &str, headers: &HeaderMap, cache: &'static
     }
 }
 
-/// A file, unless the browser has it already.
+/// Serves a file, unless the browser already has it.
 pub(super) fn asset_response(asset: &Asset, headers: &HeaderMap, cache: &'static str) -> Response {
     let head = [
         (header::ETAG, asset.etag.clone()),

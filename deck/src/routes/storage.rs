@@ -26,12 +26,12 @@ use crate::upload::{PutRequest, UploadRefusal};
 
 const NOT_KEPT: &str = "This Deck keeps no objects.\n";
 const NO_KEY: &str = "That is no name for an object.\n";
-/// Headers of metadata begin so.
+/// Prefix of the headers that carry metadata.
 const METADATA_PREFIX: &str = "x-object-meta-";
-/// All metadata of one object.
+/// Maximum bytes of all metadata of one object.
 const MAX_METADATA: usize = 8 << 10;
 
-/// An object, or with `?list` a page of a listing; a run's token opens the run's own, hidden or not.
+/// Serves an object or a listing (`?list`). A run's token opens the run's own, hidden or not.
 pub(super) async fn get_object(
     State(app): State<Arc<DeckState>>,
     Path(key): Path<String>,
@@ -46,7 +46,7 @@ pub(super) async fn get_object(
     if validate_key(&key).is_err() {
         return text_response(StatusCode::BAD_REQUEST, NO_KEY);
     }
-    // A bearer of another kind is for what stands before this Deck.
+    // Another kind of bearer token is for a proxy in front of this Deck.
     let token = bearer_token(&headers).filter(|token| token::is_storage_token(token));
     let now = Timestamp::now();
     let grant = match token {
@@ -79,7 +79,7 @@ pub(super) async fn get_object(
     artifact::serve_object(&app, &place, &headers, reader, in_time).await
 }
 
-/// What is asked of a folder: see [`ListingPage`].
+/// The parameters of a listing: see [`ListingPage`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ListingQuery {
@@ -155,8 +155,8 @@ pub(super) async fn put_object(
     }
 }
 
-/// Whether the run of a token is complete. One whose job is gone is; `None`: the jobs are not listed
-/// yet.
+/// Whether the run of a token is complete; it is if its job is gone. `None`: the jobs are not
+/// listed yet.
 fn is_complete(app: &DeckState, grant: &StorageGrant) -> Option<bool> {
     let run = inverse::parse_run_folder(grant.folder())?;
     match app.index.find_by_build(run.job, run.build_id) {
@@ -165,7 +165,7 @@ fn is_complete(app: &DeckState, grant: &StorageGrant) -> Option<bool> {
     }
 }
 
-/// A piece of a live log, of which the run's own log is stored; nothing else is removed.
+/// Deletes a piece of a live log, which the run's own log has as well, and nothing else.
 pub(super) async fn delete_object(
     State(app): State<Arc<DeckState>>,
     Path(key): Path<String>,
@@ -216,7 +216,7 @@ fn refusal_response(key: &str, refusal: &UploadRefusal) -> Response {
             StatusCode::FORBIDDEN,
             "Only pieces of a live log are deleted.\n".to_owned(),
         ),
-        // Not for ever: what broke off may come again.
+        // A client may try again after a 408, so an upload that broke off gets one.
         UploadRefusal::Broken => (
             StatusCode::REQUEST_TIMEOUT,
             "The upload broke off.\n".to_owned(),
@@ -244,7 +244,7 @@ fn refusal_response(key: &str, refusal: &UploadRefusal) -> Response {
     text_response(status, says)
 }
 
-/// `None`: more metadata than an object may have.
+/// `None`: there is more metadata than an object may have.
 fn parse_attributes(app: &DeckState, key: &str, headers: &HeaderMap) -> Option<ObjectAttributes> {
     let header = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
     let mut attributes = ObjectAttributes {
@@ -272,7 +272,7 @@ fn parse_attributes(app: &DeckState, key: &str, headers: &HeaderMap) -> Option<O
     (size <= MAX_METADATA).then_some(attributes)
 }
 
-/// Whether the run is for everyone has to be known when its `ProwJob` is long gone.
+/// Notes whether the run is hidden, which has to be known after its `ProwJob` is gone.
 fn note_hidden(app: &DeckState, key: &str, attributes: &mut ObjectAttributes) {
     let run = match inverse::find_runs(key).first() {
         Some(run) => app.index.find_by_build(run.job, run.build_id),

@@ -1,4 +1,4 @@
-//! 503: what could be answered in a moment, and when to ask again.
+//! The 503 for what can be answered in a moment, with the time to ask again.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, StatusCode, header};
@@ -7,12 +7,12 @@ use super::error::{ErrorPage, ErrorPageKind};
 use super::text_response;
 use crate::app::DeckState;
 
-/// Seconds until one who was refused is to try again.
+/// Seconds after which a refused client should try again.
 const RETRY_SECONDS: &str = "5";
 pub(super) const RETRY_AFTER: [(HeaderName, &str); 1] = [(header::RETRY_AFTER, RETRY_SECONDS)];
 const STARTING: &str = "Deck has just started and is still reading the jobs.";
 
-/// For scripts.
+/// The response for scripts.
 pub(super) fn unavailable_response(says: &'static str) -> Response {
     (
         RETRY_AFTER,
@@ -21,7 +21,7 @@ pub(super) fn unavailable_response(says: &'static str) -> Response {
         .into_response()
 }
 
-/// Before the first listing: whatever is said of a job would be wrong. `None`: it is in.
+/// The response until the first listing: any answer about jobs would be wrong. `None` after it.
 pub(super) fn starting_response(app: &DeckState, as_page: bool) -> Option<Response> {
     if *app.index.watch_synced().borrow() {
         return None;

@@ -1,4 +1,4 @@
-//! What a run's own files say of who may see it.
+//! What a run's own files state about who may see it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::buckets::StorageLocation;
 use crate::stored_run::read_notes;
 use crate::visibility::{HiddenRepos, VisibilitySource, VisibilityStatement};
 
-/// Largest of these files that is read, in bytes; the cluster keeps no larger object.
+/// Largest file that is read, in bytes; the cluster stores no larger object.
 const MAX_FILE: usize = 2 << 20;
 
 #[derive(Deserialize)]
@@ -20,7 +20,7 @@ struct StoredProwJob {
     spec: StoredSpec,
 }
 
-/// The parts of a `ProwJob` that tell who may see it; the rest may be of any form.
+/// The fields of a `ProwJob` that say who may see it; all others may be of any form.
 #[derive(Deserialize)]
 struct StoredSpec {
     #[serde(default)]
@@ -49,16 +49,16 @@ struct StartedRepos {
     repos: Option<BTreeMap<String, IgnoredAny>>,
 }
 
-/// A file of the run's.
+/// A file of the run.
 enum StoredFile<T> {
     Absent,
-    /// It is there, but nobody knows what it says: too large, or no such JSON.
+    /// It exists, but its content is unknown: too large, or not JSON of this form.
     Unreadable,
     Read(T, ObjectAttributes),
 }
 
-/// What `prowjob.json` and `started.json` in the folder say. One that is there and cannot be
-/// read hides the run if anything is hidden here (`any_hidden`).
+/// The statements of `prowjob.json` and `started.json` in the folder. A file that exists and cannot
+/// be read hides the run if anything is hidden here (`any_hidden`).
 pub(super) async fn read_statements(
     folder: &StorageLocation,
     hidden_repos: &HiddenRepos,
@@ -119,7 +119,7 @@ fn prowjob_statement(spec: StoredSpec, hidden_repos: &HiddenRepos) -> Visibility
     }
 }
 
-/// With what Deck itself noted beside the file when it was uploaded.
+/// Adds what Deck itself noted with the file when it was uploaded.
 fn add_note(mut word: VisibilityStatement, attributes: &ObjectAttributes) -> VisibilityStatement {
     if let Some(note) = read_notes(attributes) {
         word.hidden |= note.hidden;
@@ -153,7 +153,7 @@ async fn read_file<T: DeserializeOwned>(
     })
 }
 
-/// The decompressed bytes; `None`: too many.
+/// The decompressed bytes; `None` if there are too many.
 async fn read_decompressed(object: BucketObject) -> Result<Option<Vec<u8>>, StorageError> {
     let mut bytes = Vec::new();
     let mut stream = object.into_plain_stream();

@@ -1,4 +1,4 @@
-//! The key in a Secret, which the manifests bring without `data`. Deck reads no other Secret.
+//! The key in a Secret, which the manifests create without `data`. Deck reads no other Secret.
 
 use common::storage::token::keys::{StorageKeyError, StorageKeys, generate_key, previous_key_name};
 use k8s_openapi::ByteString;
@@ -7,9 +7,9 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-/// The field with the key; the key before it is in `key.previous`.
+/// The field with the key; the previous key is in `key.previous`.
 const KEY_FIELD: &str = "key";
-/// Others may fill it at the same time.
+/// Others may fill the field at the same time.
 const MAX_TRIES: usize = 5;
 
 /// The Secret with the key.
@@ -27,7 +27,7 @@ impl SecretKeyStore {
         }
     }
 
-    /// The keys as they are, with a new one where there is none.
+    /// Reads the keys, and creates one if there is none.
     pub(super) async fn read_or_create_keys(&self) -> Result<StorageKeys, StorageKeyError> {
         self.try_read_or_create().await.unwrap_or_else(|error| {
             tracing::warn!(secret = self.name, %error, "the storage key cannot be read or made");
@@ -43,7 +43,7 @@ impl SecretKeyStore {
                 return Ok(read_keys(&secret));
             }
             let key = ByteString(generate_key().into_bytes());
-            // Under the version that has none: of two that fill it, one does.
+            // Patches the version that has no key: of two writers, one succeeds.
             let patch = json!({
                 "metadata": {"resourceVersion": secret.resource_version()},
                 "data": {KEY_FIELD: key},
@@ -68,7 +68,7 @@ fn read_keys(secret: &Secret) -> Result<StorageKeys, StorageKeyError> {
     )
 }
 
-/// `None` if it is not there or empty.
+/// `None` if the field is missing or empty.
 fn secret_field<'a>(secret: &'a Secret, name: &str) -> Option<&'a [u8]> {
     let value = secret.data.as_ref()?.get(name)?.0.as_slice();
     Some(value).filter(|value| !value.trim_ascii().is_empty())

@@ -1,4 +1,4 @@
-//! Counts a body on its way and ends it when it is too long.
+//! Counts the bytes of an upload and cuts it off when there are too many.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,12 @@ use futures::{Stream, StreamExt};
 
 use super::storage_usage::SpaceReservation;
 
-/// Why a body ended before its end; the first that happened.
+/// Why a body was cut off; the first reason counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CutReason {
     ObjectTooLarge,
     NoRoom,
-    /// The sender went away or broke the protocol.
+    /// The sender disconnected or broke the protocol.
     Broken,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct UploadMeter {
 #[derive(Debug)]
 struct MeterState {
     seen: u64,
-    /// Where a run's room is counted.
+    /// The space reserved for the upload; `None` for pointers.
     share: Option<SpaceReservation>,
     cut: Option<CutReason>,
 }
@@ -92,7 +92,7 @@ impl UploadMeter {
         self.lock_state().cut
     }
 
-    /// The upload is in its place.
+    /// Counts the upload as stored.
     pub(super) fn commit_upload(&self) {
         if let Some(share) = self.lock_state().share.take() {
             share.commit_upload();

@@ -1,20 +1,20 @@
-//! The keys beside a run's folder: what its token may write there.
+//! The pointers outside a run's folder: what the run's token may write there.
 
 use common::build_id::is_newer_build;
 use common::storage::token::{GrantedKey, StorageGrant};
 use jiff::Timestamp;
 
-/// What becomes of a pointer that a run writes.
+/// What happens to a pointer that a run writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PointerVerdict {
     Write,
-    /// What stands is of a newer run, and stays.
+    /// The present pointer is of a newer run, and stays.
     Keep,
-    /// It would tell of another run.
+    /// It names another run.
     Foreign,
 }
 
-/// Judges `text`, which the run of `grant` wants to write where `standing` is now.
+/// Judges `text`, which the run of `grant` writes over the present content `standing`.
 pub(super) fn judge_pointer(
     grant: &StorageGrant,
     reach: GrantedKey<'_>,
@@ -75,7 +75,7 @@ mod tests {
             (LatestBuild, "100", Some("0000099"), Write),
             (LatestBuild, "100", Some("no number"), Write),
             (LatestBuild, "100", Some(""), Write),
-            // One that a counter made and one that is a time are not compared.
+            // A build id from a counter and one from a time are not compared.
             (LatestBuild, "100", Some("9223372036854775807"), Write),
             (LatestBuild, "101", None, Foreign),
             (LatestBuild, "0100", None, Foreign),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     proptest! {
-        /// In whatever order runs write, the highest number stands in the end.
+        /// In whatever order runs write, the highest number is there in the end.
         #[test]
         fn the_newest_run_stands(ids in prop::collection::vec(0..1_u64 << 48, 1..8)) {
             let mut standing: Option<String> = None;

@@ -1,20 +1,20 @@
-//! How much of a run's room each kind of object may fill, so that a job's artifacts never take
-//! the place of its log, nor its log that of its result.
+//! How much of a run's space each kind of object may fill, so that artifacts leave space for the
+//! log, and the log for the result.
 
 use common::storage::live;
 
-/// What an object is to its run, by its name.
+/// The kind of a run's object, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoredObjectKind {
-    /// What the test left: below `artifacts/`.
+    /// What the test left, below `artifacts/`.
     Artifact,
-    /// Of the run's own files, those that may be long.
+    /// A file of the run itself that may be long.
     Log,
-    /// A part of a log, while its job runs.
+    /// A piece of a log, while its job runs.
     Piece,
-    /// `finished.json` and the others that say how the run went.
+    /// `finished.json` and the other files that say how the run went.
     Result,
-    /// An alias or a latest build: one line.
+    /// An alias or `latest-build.txt`: one line.
     Pointer,
 }
 
@@ -38,7 +38,7 @@ impl StoredObjectKind {
         }
     }
 
-    /// What the refusal calls it.
+    /// The name in the text of a refusal.
     pub(super) fn plural_name(self) -> &'static str {
         match self {
             Self::Artifact => "artifacts",
@@ -49,12 +49,12 @@ impl StoredObjectKind {
     }
 }
 
-/// Bytes that results have to themselves, at most.
+/// Maximum bytes that are reserved for results.
 const MAX_RESULTS: u64 = 16 << 20;
-/// Bytes of an alias or a latest build.
+/// Maximum bytes of an alias or of `latest-build.txt`.
 pub(super) const MAX_POINTER: usize = 64 << 10;
 
-/// How large things may become, in bytes.
+/// Maximum sizes, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StorageLimits {
     pub(super) object: u64,
@@ -62,14 +62,14 @@ pub(super) struct StorageLimits {
 }
 
 impl StorageLimits {
-    /// The most that a run may keep when an object of this kind has come.
+    /// Maximum size of a run after an object of this kind was stored.
     pub(super) fn max_run_size(self, kind: StoredObjectKind) -> u64 {
         let results = MAX_RESULTS.min(self.run / 64);
         let logs = self.object.min(self.run / 4);
         match kind {
             StoredObjectKind::Artifact => self.run - results - logs,
             StoredObjectKind::Log => self.run - results,
-            // They go once the log is there, and until then leave it room.
+            // Pieces are deleted once the log is stored, and leave space for it until then.
             StoredObjectKind::Piece => logs,
             StoredObjectKind::Result | StoredObjectKind::Pointer => self.run,
         }

@@ -1,4 +1,4 @@
-//! What each run keeps in storage, counted as it comes: its folder is listed once, not at every
+//! The storage that each run uses, counted as it uploads: its folder is listed once, not at every
 //! upload.
 
 use std::collections::HashMap;
@@ -9,12 +9,12 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OwnedMutexGuard;
 
-/// Runs that are remembered; one that was forgotten is counted again.
+/// Maximum number of runs that are remembered; a forgotten run is counted again.
 const MAX_RUNS: usize = 10_000;
-/// A run that is full is counted again after this: somebody may have deleted some of it.
+/// A full run is counted again after this time: some of its objects may have been deleted.
 const RECOUNT: SignedDuration = SignedDuration::from_mins(1);
 
-/// Every run that has uploaded lately, by its folder.
+/// The usage of every run that has uploaded lately, by its folder.
 #[derive(Debug, Default)]
 pub(super) struct StorageUsage {
     runs: Mutex<HashMap<String, Arc<RunUsage>>>,
@@ -27,7 +27,7 @@ impl StorageUsage {
             return account.clone();
         }
         if runs.len() >= MAX_RUNS {
-            // Whoever uploads now still holds its own.
+            // Uploads in progress still hold a reference to theirs.
             runs.retain(|_, account| Arc::strong_count(account) > 1);
         }
         let account = Arc::<RunUsage>::default();
@@ -36,24 +36,24 @@ impl StorageUsage {
     }
 }
 
-/// One run's bytes.
+/// The bytes that one run uses.
 #[derive(Debug, Default)]
 pub(super) struct RunUsage {
     balance: Mutex<UsageBytes>,
     counting: tokio::sync::Mutex<()>,
-    /// Keys that are being written.
+    /// Locks of the keys that are being written.
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct UsageBytes {
-    /// Bytes of all objects that are there.
+    /// Bytes of all stored objects.
     kept: u64,
-    /// Bytes that uploads under way would add.
+    /// Bytes that uploads in progress would add.
     coming: u64,
     /// When the folder was listed.
     counted: Option<Timestamp>,
-    /// Rises with every change of the others.
+    /// Increases with every change of the other fields.
     changes: u64,
 }
 
@@ -62,12 +62,12 @@ impl RunUsage {
         self.balance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes that the run keeps, as far as it is known.
+    /// Bytes that the run keeps, as far as they are known.
     pub(super) fn kept(&self) -> u64 {
         self.lock_bytes().kept
     }
 
-    /// Waits until nobody else writes `key`: what a write replaces has to be known.
+    /// Waits until nobody else writes `key`: the size that a write replaces has to be known.
     pub(super) async fn wait_for_turn(&self, key: &str) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,17 +82,17 @@ impl RunUsage {
         turn.lock_owned().await
     }
 
-    /// An object of `size` bytes is no more.
+    /// Subtracts an object of `size` bytes, which was deleted.
     pub(super) fn subtract_bytes(&self, size: u64) {
         let mut balance = self.lock_bytes();
         balance.kept = balance.kept.saturating_sub(size);
         balance.changes += 1;
     }
 
-    /// Makes room for an upload so that the run keeps at most `limit` bytes; `None`: there is none.
+    /// Reserves space for an upload if the run then keeps at most `limit` bytes, or else `None`.
     ///
-    /// `list` gives the bytes in the folder. It is asked the first time, and before a refusal if
-    /// that was a while ago.
+    /// `list` returns the bytes in the folder. It is called the first time, and before a refusal if
+    /// the last count was a while ago.
     pub(super) async fn reserve_space<'l>(
         self: &Arc<Self>,
         claim: SpaceRequest,
@@ -109,7 +109,7 @@ impl RunUsage {
         Ok(taken)
     }
 
-    /// Counts what is there: if it was never counted, or longer than `age` ago.
+    /// Counts the folder if it was never counted, or longer than `age` ago.
     async fn count_folder<'l>(
         &self,
         now: Timestamp,
@@ -131,7 +131,7 @@ impl RunUsage {
         }
         let kept = list().await?;
         let mut balance = self.lock_bytes();
-        // An upload that ended while the folder was listed may be in the list or not.
+        // An upload that ended during the listing may be in the list or not.
         if before.coming == 0 && balance.changes == before.changes {
             balance.kept = kept;
             balance.counted = Some(now);
@@ -151,34 +151,34 @@ impl RunUsage {
     }
 }
 
-/// An upload to be.
+/// An upload that needs space.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpaceRequest {
     /// Bytes of the object that it replaces.
     pub(super) replaced: u64,
-    /// Its own bytes, where the sender says.
+    /// Its own bytes, if the sender announced them.
     pub(super) announced: Option<u64>,
 }
 
-/// An upload under way: what it adds counts from now on, and no more once it is dropped.
+/// An upload in progress: what it adds counts from now on, until it is dropped.
 #[derive(Debug)]
 pub(super) struct SpaceReservation {
     account: Arc<RunUsage>,
     replaced: u64,
     limit: u64,
     seen: u64,
-    /// What of it counts in [`UsageBytes::coming`].
+    /// The bytes of it that count in [`UsageBytes::coming`].
     added: u64,
 }
 
 impl SpaceReservation {
-    /// Counts bytes as they come; `false` if there is no room for them.
+    /// Counts bytes as they arrive; `false` if there is no space for them.
     pub(super) fn grow_by(&mut self, bytes: u64) -> bool {
         self.seen = self.seen.saturating_add(bytes);
         self.grow_to(self.seen)
     }
 
-    /// Makes room for an object of `size` bytes. What is no larger than what it replaces needs none.
+    /// Reserves space for an object of `size` bytes, if it is larger than what it replaces.
     fn grow_to(&mut self, size: u64) -> bool {
         let more = size
             .saturating_sub(self.replaced)
@@ -194,7 +194,7 @@ impl SpaceReservation {
         true
     }
 
-    /// The upload is in its place.
+    /// Counts the upload as stored.
     pub(super) fn commit_upload(self) {
         let mut balance = self.account.lock_bytes();
         balance.kept = balance.kept.saturating_sub(self.replaced) + self.seen;

@@ -50,10 +50,10 @@ enum Step {
         size: u64,
         announced: bool,
         only_if_absent: bool,
-        /// The sender goes away after that many bytes.
+        /// The sender disconnects after that many bytes.
         breaks: Option<u64>,
     },
-    /// Somebody deletes the file, and Deck starts anew.
+    /// Somebody deletes the file, and Deck is restarted.
     Delete(usize),
 }
 
@@ -82,7 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What should be there: sizes by name.
+/// What should be stored: the size of each of `NAMES`.
 type Model = BTreeMap<usize, u64>;
 
 fn expected(model: &Model, step: &Step) -> &'static str {
@@ -103,7 +103,7 @@ fn expected(model: &Model, step: &Step) -> &'static str {
     let fits = |size: u64| size <= replaced || kept + (size - replaced) <= room;
     let comes = breaks.map_or(*size, |breaks| breaks.min(*size));
     let checked = if *announced { *size } else { comes };
-    // Byte by byte: what is reached first.
+    // Byte by byte: the limit that is reached first counts.
     let first_without_room = (0..=checked).find(|size| !fits(*size));
     match () {
         () if *announced && checked > LIMITS.object => "object",

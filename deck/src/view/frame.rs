@@ -1,25 +1,25 @@
-//! What every page has around it: addresses of style sheets and scripts, and what an operator
-//! has to hear of wherever they look.
+//! The layout around every page: the version in the URLs of style sheets and scripts, and a banner
+//! about the configuration.
 
 use common::config::LoadStatus;
 use jiff::Timestamp;
 
 use super::TimeView;
 
-/// Mistakes that are shown; of any others there is the number.
+/// Number of mistakes that are shown; further ones are counted.
 const MAX_SHOWN: usize = 5;
-/// Characters of one mistake.
+/// Maximum characters of one mistake.
 const MAX_LENGTH: usize = 500;
 
 #[derive(Clone, Debug)]
 pub(crate) struct DeckLayout {
-    /// Of all style sheets and scripts.
+    /// Hash of all style sheets and scripts.
     pub(crate) version: String,
     pub(crate) trouble: Option<ConfigBanner>,
 }
 
-/// Files of the configuration that cannot be used. Everybody sees them: they name a file, a
-/// place in it and what is wrong there.
+/// Configuration files that cannot be used. Everybody sees this banner: it names a file, a position
+/// in it and the mistake there.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigBanner {
     pub(crate) since: TimeView,

@@ -1,11 +1,11 @@
-//! Where things are: the code host, and Deck's own pages.
+//! Links to the code host and to Deck's own pages.
 
 use std::fmt::Write;
 
 use super::ViewLink;
 use crate::index::{IndexedJob, JobPullRequest, JobRepository};
 
-/// Links to the code host; what the job itself says wins.
+/// Links to the code host; a link of the job itself takes precedence.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CodeHostLinks<'a> {
     /// `github.link_url` of the configuration.
@@ -80,12 +80,12 @@ fn join_url(base: &str, path: &str) -> String {
     }
 }
 
-/// Only what a browser opens as a page: never `javascript:`.
+/// The URL, if a browser opens it as a page: never `javascript:`.
 fn web_url(url: &str) -> Option<String> {
     (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
 }
 
-/// The run's page in this Deck, whatever host its URL names. Empty for a run that has none yet.
+/// The run's page in this Deck, whatever host its URL names, or by job and id if it has none yet.
 pub(crate) fn job_page_url(job: &IndexedJob) -> String {
     if let Some((_, path)) = job.url.split_once("/view/") {
         return format!("/view/{path}");
@@ -102,7 +102,7 @@ pub(crate) fn job_page_url(job: &IndexedJob) -> String {
     )
 }
 
-/// A path, escaped but for its slashes.
+/// Percent-encodes a path, but for its slashes.
 pub(crate) fn encode_path(path: &str) -> String {
     path.split('/')
         .map(encode_segment)
@@ -114,7 +114,7 @@ pub(crate) fn encode_segment(text: &str) -> String {
     percent_encode(text, b"-._~!$'()*,:@")
 }
 
-/// A value in a query string.
+/// Percent-encodes a value in a query string.
 pub(crate) fn encode_query(text: &str) -> String {
     percent_encode(text, b"-._~*/:")
 }

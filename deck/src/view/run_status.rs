@@ -1,5 +1,5 @@
-//! How a run stands, as a person would say it: Prow's descriptions of a run that nothing is in the
-//! way of are the words of its services.
+//! The status of a run in plain words. If nothing holds a run up, Prow describes it in the terms of
+//! its services, so Deck writes its own text.
 
 use common::prowjob::ProwJobState;
 use jiff::Timestamp;
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use super::{StateView, TimeView, format_clock};
 use crate::index::IndexedJob;
 
-/// The state's word and what is said beside it.
+/// The label of the state, and the text next to it.
 #[derive(Debug)]
 pub(crate) struct RunStatus {
     pub(crate) state: StateView,
     pub(crate) says: String,
-    /// A run is running since then, at this time of the day.
+    /// Since when the run is running, and that time of the day.
     pub(crate) since: Option<(TimeView, String)>,
 }
 
@@ -28,7 +28,7 @@ impl RunStatus {
             return told();
         }
         match job.state {
-            // Plank says in the description what keeps a pod from running.
+            // If something kept the pod from running, plank's description would say so.
             ProwJobState::Pending => Self {
                 state: StateView {
                     label: "Running",
@@ -52,7 +52,7 @@ impl RunStatus {
     }
 }
 
-/// Whether a description says more than the state beside it.
+/// Whether a description says more than the state next to it.
 pub(super) fn is_informative(description: &str) -> bool {
     let said = description.trim_end_matches('.').to_ascii_lowercase();
     let plain = [

@@ -1,9 +1,9 @@
-//! How long things are, in words.
+//! Sizes in words.
 
-/// From this number on a line's number takes more room.
+/// From this line number on, numbers need a wider column.
 pub(crate) const WIDE_LINE_NUMBER: u64 = 100_000;
 
-/// Of a log.
+/// The lines and bytes of a log.
 pub(crate) fn format_log_size(lines: u64, bytes: u64) -> String {
     let lines = if lines == 1 {
         "1 line".to_owned()

@@ -1,4 +1,4 @@
-//! Times and durations in words. `static/time.js` says the same as a page grows old.
+//! Times and durations in words. `static/time.js` does the same while a page is open.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ pub(crate) fn format_absolute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// `22:55 UTC`, on another day with its date.
+/// `22:55 UTC`, with the date if it is another day.
 pub(crate) fn format_clock(time: Timestamp, now: Timestamp) -> String {
     let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
     let form = if day(time) == day(now) {
@@ -18,7 +18,7 @@ pub(crate) fn format_clock(time: Timestamp, now: Timestamp) -> String {
     time.strftime(form).to_string()
 }
 
-/// `3 min ago`; after a month the date.
+/// `3 min ago`; the date after a month.
 pub(crate) fn format_relative(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - time.as_second();
     match seconds {

@@ -1,10 +1,10 @@
-//! Whether a repository is one of those that are not shown, by its name or by its path segment.
+//! Whether a repository is hidden, by its name or by its segment of a path.
 
 use common::prowjob::GcsConfiguration;
 
 /// `deck.hidden_repos`: entries `org/repo` and `org`.
 ///
-/// Read as GitHub reads names, whatever their case, and Gerrit's with and without `https://`.
+/// Compared as GitHub compares names, ignoring case, and Gerrit's with and without `https://`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HiddenRepos(Vec<String>);
 
@@ -24,7 +24,7 @@ impl HiddenRepos {
         self.0.iter().any(|hidden| *hidden == repo || hidden == org)
     }
 
-    /// Whether the segment may stand for a hidden repository.
+    /// Whether the segment may mean a hidden repository.
     fn has_segment(&self, segment: &str) -> bool {
         let segment = segment.to_ascii_lowercase();
         self.0.iter().any(|hidden| match hidden.split_once('/') {
@@ -44,10 +44,10 @@ fn normalize_repo(name: &str) -> String {
     host.unwrap_or(&name).trim_end_matches('/').to_owned()
 }
 
-/// What a segment such as `org_repo` can stand for, by the path strategies that are configured.
+/// The repositories that a segment such as `org_repo` can mean, by the configured path strategies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RepoSegment {
-    /// Each `default_org` and `default_repo`.
+    /// Each configured `default_org` and `default_repo`.
     defaults: Vec<(String, String)>,
 }
 
@@ -64,10 +64,10 @@ impl RepoSegment {
         Self { defaults }
     }
 
-    /// Whether what the segment can stand for is hidden. `None`: it tells nothing.
+    /// Whether a repository that the segment can mean is hidden. `None`: the segment says nothing.
     ///
-    /// The layouts leave out what is the default: no segment is the default repository, and one
-    /// without an organisation is a repository of a default organisation.
+    /// The path strategies leave out defaults: no segment means the default repository, and one
+    /// without an organisation means a repository of a default organisation.
     pub(crate) fn is_hidden(&self, segment: Option<&str>, hidden: &HiddenRepos) -> Option<bool> {
         let defaults = self.defaults.iter();
         let Some(segment) = segment else {

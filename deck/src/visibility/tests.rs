@@ -190,15 +190,15 @@ proptest! {
         words in words(),
     ) {
         let all = decide_visibility(&viewer, any_hidden, &words).shown;
-        // A word more, whatever it says, shows nothing that was hidden before it.
+        // A further statement, whatever it says, shows nothing that was hidden before it.
         for known in 1..words.len() {
             let before = decide_visibility(&viewer, any_hidden, &words[..known]).shown;
             prop_assert!(before || !all, "{:?}", &words[known..]);
         }
-        // One that hides, wherever it stands, hides from everybody who does not see hidden runs.
+        // At any position, a statement that hides does so for all who do not see hidden runs.
         let hides = words.iter().any(|word| word.hidden);
         prop_assert!(!(viewer == Viewer::Public && hides && all));
-        // Where nobody speaks and something is hidden, the run is.
+        // Without statements, the run is hidden if anything is.
         if words.is_empty() && any_hidden {
             prop_assert!(viewer != Viewer::Public || !all);
         }

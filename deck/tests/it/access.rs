@@ -1,4 +1,4 @@
-//! Hidden jobs: every way to one is closed alike.
+//! Hidden jobs: all routes hide them alike.
 
 use deck::Viewer;
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn with_hidden(setup: Setup) -> Deck {
         &json!({"spec": {"refs": {"org": "x", "repo": "y"}}}),
     ))
     .await;
-    // What is hidden is noted when it is uploaded: Deck has to know the run by then.
+    // Deck notes at the upload that a run is hidden, so it has to know the run by then.
     until("the run is known", async || {
         let (_, page) = deck.get("/").await;
         (page.contains("job-2") || page.contains("job-4")).then_some(())

@@ -1,5 +1,5 @@
-//! What a browser does with artifacts: Chromium, against a Deck behind a proxy that writes down
-//! what it asks for.
+//! What a browser does with artifacts: Chromium, against a Deck behind a proxy that records its
+//! requests.
 
 mod chromium;
 mod pages;
@@ -11,10 +11,10 @@ use proxy::Proxy;
 
 const DIR: &str = "logs/unit/7";
 const OTHER: &str = "logs/unit/8";
-/// What a script that runs asks for.
+/// What a script requests when it runs.
 const BEACON: &str = "/beacon";
 
-/// Tries each way to run a script, to load what is not of its run, and to lead away.
+/// Tries each way to run a script, to load what is not of its run, and to leave the page.
 const EVIL: &str = r#"<!doctype html><html><head>
 <base href="/static/">
 <meta http-equiv="refresh" content="0; url=/beacon?refresh">
@@ -58,7 +58,7 @@ async fn no_script_of_an_artifact_runs_on_decks_origin() {
             "application/xhtml+xml",
         ),
         (format!("{DIR}/evil.js"), script, "text/javascript"),
-        // Neither its name nor its bytes make a page of it.
+        // Neither its name nor its content may make the browser treat it as a page.
         (format!("{DIR}/evil.txt"), EVIL, "text/plain"),
         (format!("{OTHER}/other.css"), "p { color: red }", "text/css"),
         (format!("{OTHER}/other.png"), "png", "image/png"),
@@ -68,14 +68,14 @@ async fn no_script_of_an_artifact_runs_on_decks_origin() {
     let proxy = Proxy::start(&deck.base).await;
     let browser = Browser::new();
 
-    // The way to notice a script is there: this page is not Deck's.
+    // Control: the proxy does notice a script, on a page that is not Deck's.
     browser.show(&proxy.url("/control.html")).await;
     assert!(proxy.has_seen("/beacon?control"), "{:?}", proxy.seen());
 
     for way in ["/storage", "/artifact/storage"] {
         for name in ["evil.html", "evil.svg", "evil.xhtml", "evil.txt", "evil.js"] {
             let path = format!("{way}/{DIR}/{name}");
-            // The second time the browser asks whether what it has kept is still good.
+            // The second time the browser asks whether its cached copy is still valid.
             for status in [200, 304] {
                 proxy.forget();
                 browser.show(&proxy.url(&path)).await;
@@ -158,6 +158,6 @@ async fn decks_own_pages_have_their_scripts_and_styles() {
     for file in ["/static/style.css", "/static/jobs.js", "/static/icon.svg"] {
         assert!(proxy.has_seen(file), "{file}: {:?}", proxy.seen());
     }
-    // Asked for by the script.
+    // The page's script requests it.
     assert!(proxy.has_seen("/events"), "{:?}", proxy.seen());
 }

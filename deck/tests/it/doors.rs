@@ -1,4 +1,4 @@
-//! Every route of the table: what its answers wear, and that none of them tells of a hidden run.
+//! Every route of the table: its security headers, and that no response reveals a hidden run.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::harness::{Deck, Setup, decorated, in_an_hour, prowjob};
 
-/// A run by all its names.
+/// A run with all its names.
 #[derive(Clone, Copy)]
 struct Named {
     prowjob: &'static str,
@@ -43,7 +43,7 @@ impl Named {
         format!("pr-logs/pull/o_r/7/{}/{}", self.job, self.id)
     }
 
-    /// Each address that this route has for something of the run.
+    /// Each address that this route has for the run or its objects.
     fn addresses(self, route: &Route) -> Vec<String> {
         let Self { prowjob, job, id } = self;
         let folder = self.folder();
@@ -77,7 +77,7 @@ impl Named {
         .into()
     }
 
-    /// The text without what names the run.
+    /// The text without the names of the run.
     fn anonymous(self, text: &str) -> String {
         text.replace(self.job, "JOB").replace(self.id, "ID")
     }
@@ -97,7 +97,7 @@ async fn with_runs() -> Deck {
     let mut hidden = decorated();
     hidden["spec"]["hidden"] = true.into();
     hidden["spec"]["refs"] = json!({"pulls": [{"number": 7, "author": "mallory", "sha": "e"}]});
-    // Deck hears of them in this order.
+    // Deck gets them in this order.
     for (run, extra) in [(HIDDEN, hidden), (PUBLIC, decorated())] {
         deck.create(prowjob(run.prowjob, run.job, 1, "success", &extra))
             .await;
@@ -126,7 +126,7 @@ async fn with_runs() -> Deck {
     deck
 }
 
-/// What is asked at each address: a method and one header.
+/// The requests to each address: a method and one header.
 const ASKED: [(&str, &str, &str); 12] = [
     ("GET", "x-none", ""),
     ("HEAD", "x-none", ""),
@@ -266,7 +266,7 @@ async fn every_route_is_safe_at_every_status_and_shows_no_hidden_run() {
     }
 }
 
-/// What uploads with a token are answered.
+/// The statuses of uploads with a token.
 async fn uploads(deck: &Deck) -> BTreeSet<u16> {
     let route = list_routes()
         .find(|route| route.methods.contains(&"PUT"))
@@ -342,7 +342,7 @@ async fn a_loopback_deck_answers_to_no_foreign_name() {
     ] {
         for route in list_routes() {
             let path = PUBLIC.addresses(&route).remove(0);
-            // Events do not end, and only their head is read.
+            // Events do not end, so only their head is read.
             let request = deck.http.get(deck.url(&path)).header("host", host);
             let answer = request.send().await.unwrap();
             let refused = answer.status() == 421;

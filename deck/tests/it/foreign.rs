@@ -1,4 +1,4 @@
-//! `ProwJob`s as others write them: on the embedded API, or on the cluster of `PROW_TEST_KUBECONFIG`.
+//! `ProwJob`s of other programs, on the embedded API or on the cluster of `PROW_TEST_KUBECONFIG`.
 
 use common::prowjob::ProwJob;
 use kube::Api;

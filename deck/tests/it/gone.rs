@@ -1,4 +1,4 @@
-//! Who may see a run whose `ProwJob` is gone, or that is kept in an odd place.
+//! Who may see a run whose `ProwJob` is gone, or that is stored at an unusual location.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ async fn start() -> Deck {
     .await
 }
 
-/// The status of the run's log at each way to it, all the same.
+/// The status of the run's log at each of its addresses, which has to be the same.
 async fn status(deck: &Deck, folder: &str) -> u16 {
     let mut all = Vec::new();
     for way in [
@@ -49,7 +49,7 @@ async fn status(deck: &Deck, folder: &str) -> u16 {
     all[0]
 }
 
-/// What is left of a run whose `ProwJob` is gone, and the status that it answers with.
+/// What is left of a run whose `ProwJob` is gone, and the expected status.
 struct GoneRun {
     what: &'static str,
     dir: &'static str,
@@ -69,7 +69,7 @@ impl GoneRun {
         }
     }
 
-    /// With a `prowjob.json` of this spec.
+    /// Adds a `prowjob.json` with this spec.
     fn with_spec(self, mut spec: Value) -> Self {
         spec["type"] = "periodic".into();
         spec["job"] = "x".into();
@@ -83,7 +83,7 @@ impl GoneRun {
         Self { prowjob, ..self }
     }
 
-    /// With a `started.json` that names these repositories.
+    /// Adds a `started.json` with these repositories.
     fn with_repos(self, repos: &[&str]) -> Self {
         let repos: BTreeMap<_, _> = repos.iter().map(|repo| (*repo, "")).collect();
         let started = Some(json!({"timestamp": 1, "repos": repos}).to_string());
@@ -208,7 +208,7 @@ async fn a_hidden_job_is_hidden_under_any_prefix() {
             assert_eq!(deck.put(&folder, &key, text).await, 201, "{key}");
         }
         assert_eq!(status(&deck, &folder).await, 404, "{folder}");
-        // What was hidden when it was uploaded stays so.
+        // A run that was hidden when it was uploaded stays hidden.
         deck.delete(&name).await;
         let marker = format!("{}", 80 + number);
         deck.create(prowjob(&marker, "unit", 3, "success", &json!({})))

@@ -1,4 +1,4 @@
-//! A Deck of its own for each test.
+//! A separate Deck for each test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,23 +38,23 @@ pub(crate) struct Deck {
     _agent: ConfigAgent,
 }
 
-/// What a test may want to be different.
+/// What a test may change.
 #[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) viewer: Viewer,
     pub(crate) deck: Value,
-    /// A `config.yaml` that is followed, instead of `deck`.
+    /// A `config.yaml` that Deck follows, instead of `deck`.
     pub(crate) config_file: Option<PathBuf>,
     /// Jobs of the central configuration, as YAML.
     pub(crate) job_file: Option<&'static str>,
-    /// The cluster takes any object for a `ProwJob`.
+    /// The cluster accepts any object as a `ProwJob`.
     pub(crate) any_object: bool,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) max_object_size: Option<u64>,
     pub(crate) max_job_size: Option<u64>,
-    /// The address of a build cluster of its own.
+    /// The address of a separate build cluster.
     pub(crate) build: Option<String>,
-    /// The address of a cluster that holds the `ProwJob`s and may never tell them.
+    /// The address of a cluster that holds the `ProwJob`s and may never list them.
     pub(crate) infra: Option<String>,
     pub(crate) credentials: StorageCredentials,
 }
@@ -63,7 +63,7 @@ fn client_of(address: &str) -> kube::Client {
     kube::Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap()
 }
 
-/// A cluster that holds the `ProwJob`s and runs their pods, or one for each.
+/// One cluster for the `ProwJob`s and their pods, or one for each.
 fn clusters(infra: &kube::Client, build: Option<&str>) -> ClusterClients {
     let Some(address) = build else {
         return ClusterClients::single_cluster(infra.clone());
@@ -187,7 +187,7 @@ impl Deck {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// Asks until the page says `text`.
+    /// Requests the page until it contains `text`.
     pub(crate) async fn page_with(&self, path: &str, text: &str) -> String {
         until(&format!("{path} says {text}"), async || {
             let (_, page) = self.get(path).await;
@@ -227,7 +227,7 @@ impl Deck {
         Api::namespaced(self.client.clone(), "default")
     }
 
-    /// Makes the run's pod; the file is where its container writes.
+    /// Creates the run's pod, and returns the file that its container writes to.
     pub(crate) async fn pod(&self, name: &str) -> PathBuf {
         let pod = json!({
             "metadata": {"name": name},
@@ -260,7 +260,7 @@ impl Deck {
             .unwrap();
     }
 
-    /// Removes an object as if it had never been there.
+    /// Removes an object as if it had never existed.
     pub(crate) fn remove(&self, key: &str) {
         std::fs::remove_file(self.folder.path().join("storage").join(key)).unwrap();
     }
@@ -283,7 +283,7 @@ impl Deck {
 }
 
 impl Deck {
-    /// Sends this head, and says the status of the answer.
+    /// Sends this request head, and returns the status of the answer.
     pub(crate) async fn raw(&self, head: &str) -> u16 {
         let address = self.base.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -294,7 +294,7 @@ impl Deck {
         answer.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    /// Puts an object where Deck keeps its own, past its door.
+    /// Stores an object in Deck's own storage, but not through Deck's routes.
     pub(crate) async fn store(&self, key: &str, body: &str, content_type: &str) {
         let url = format!("file://{}/storage", self.folder.path().display());
         let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
@@ -319,7 +319,7 @@ pub(crate) fn in_an_hour() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second() + 3600).unwrap()
 }
 
-/// The CRD as shipped, or one that lets everything pass.
+/// The CRD as shipped, or one that accepts everything.
 fn crd(any_object: bool) -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(common::prowjob::build_prowjob_crd()).unwrap();
     if any_object {
@@ -358,7 +358,7 @@ pub(crate) fn prowjob(name: &str, job: &str, minute: u32, state: &str, extra: &V
     object
 }
 
-/// Where a decorated job of these tests keeps its files.
+/// Where a decorated job of these tests stores its files.
 pub(crate) fn decorated() -> Value {
     json!({"spec": {"decoration_config": {
         "gcs_configuration": {"bucket": "http://deck/storage", "path_strategy": "explicit"},
@@ -376,7 +376,7 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-/// Waits for what `ask` finds.
+/// Waits until `ask` finds something.
 pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let waited = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -391,7 +391,7 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
         .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
 }
 
-/// The next pieces of a streamed answer until they hold `text`.
+/// Reads chunks of a streamed answer until they contain `text`.
 pub(crate) async fn read_until(answer: &mut reqwest::Response, text: &str) -> String {
     let mut seen = String::new();
     let reading = async {

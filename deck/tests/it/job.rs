@@ -31,7 +31,7 @@ async fn a_log_is_followed_to_its_end() {
         .await;
     deck.page_with("/", "job-1").await;
     let url = deck.url("/log?job=unit&id=101&follow=true");
-    // Nobody has made the pod yet: a follower waits for it.
+    // Nobody has created the pod yet: a follower waits for it.
     let early = tokio::spawn(deck.http.get(url).send());
     let log = deck.pod("1").await;
     append(&log, "one\n");
@@ -316,7 +316,7 @@ async fn an_alias_leads_into_the_bucket_that_it_names() {
         .get("location")
         .map(|to| to.to_str().unwrap());
     assert_eq!(to, Some(format!("{}/{DIR}", view("two")).as_str()));
-    // A bucket that is not open to this Deck stays closed.
+    // A bucket that this Deck may not open stays closed.
     store(
         "one",
         &format!("{alias}.txt"),

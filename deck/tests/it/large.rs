@@ -1,5 +1,5 @@
-//! Logs that are too long for a page: both ends at once, any line, and what a run prints faster
-//! than anybody reads.
+//! Logs that are too long for a page: both ends at once, any line, and output that is faster than
+//! anybody reads.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -70,11 +70,11 @@ async fn a_huge_log_is_shown_at_both_ends_and_at_any_line() {
     }
 }
 
-/// An S3 with one object, of which a part comes at once and all of it slowly.
+/// An S3 with one object: a part of it comes at once, all of it slowly.
 #[derive(Clone)]
 struct SlowS3 {
     log: Bytes,
-    /// The second half of all of it comes no earlier.
+    /// The second half of the whole object waits for a permit.
     second_half: Arc<Semaphore>,
 }
 

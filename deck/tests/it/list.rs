@@ -102,7 +102,7 @@ async fn changes_reach_an_open_page() {
         .split('"')
         .next()
         .unwrap();
-    // The page is older than its subscription: what came in between is told as well.
+    // The page is older than its subscription: changes in between are sent as well.
     deck.patch(
         "3",
         json!({"status": {"state": "success", "completionTime": "2026-01-01T02:00:00Z"}}),
@@ -214,7 +214,7 @@ async fn repositories_are_looked_for_as_prow_does() {
     deck.page_with("/", "job-6").await;
     for (query, expected) in [
         ("org=a&repo=x", vec!["5"]),
-        // Each is looked for on its own.
+        // Each filter is applied on its own.
         ("org=a&repo=y", vec!["5"]),
         ("repo=x", vec!["5"]),
         ("org=o&repo=s", vec!["3"]),

@@ -26,7 +26,7 @@ fn censored() -> Value {
     job
 }
 
-/// A run that censors, and its pod that prints a secret.
+/// A run that censors its secrets, and its pod, which prints a secret.
 async fn deck_with_censored_run() -> Deck {
     let deck = Deck::start().await;
     deck.create(prowjob("1", "unit", 1, "pending", &censored()))
@@ -54,7 +54,7 @@ async fn follow(deck: &Deck) -> reqwest::Response {
     deck.http.get(url).send().await.unwrap()
 }
 
-/// All that is still to come, within the time of a test.
+/// All that is still to come, within the time limit of a test.
 async fn rest(answer: reqwest::Response) -> String {
     let rest = tokio::time::timeout(Duration::from_secs(20), answer.text());
     rest.await.expect("the log ends with its run").unwrap()
@@ -119,7 +119,7 @@ async fn pieces_that_are_gone_are_read_from_the_stored_log() {
     put(&deck, &piece(1), "one\n").await;
     let mut answer = follow(&deck).await;
     read_until(&mut answer, "one\n").await;
-    // It was let out, stored and removed before anybody looked.
+    // The next piece was uploaded, stored with the log and removed before the next poll.
     put(&deck, &format!("{DIR}/build-log.txt"), "one\ntwo\nthree").await;
     deck.remove(&piece(1));
     assert_eq!(rest(answer).await, "two\nthree");
@@ -194,7 +194,7 @@ async fn a_container_of_several_has_pieces_of_its_own() {
     .await;
 }
 
-/// An S3 that counts.
+/// An S3 that counts requests.
 #[derive(Clone, Default)]
 struct CountingS3 {
     objects: Arc<Mutex<HashMap<String, &'static str>>>,
@@ -257,7 +257,7 @@ async fn viewers_of_one_log_share_one_lookout() {
     let before = s3.asked();
     tokio::time::sleep(3 * second).await;
     let looks = s3.asked() - before;
-    // For the next piece, and for the log itself.
+    // One request for the next piece, and one for the whole log.
     assert!(
         (1..=2 * 6).contains(&looks),
         "{looks} requests in three seconds"
@@ -268,7 +268,7 @@ async fn viewers_of_one_log_share_one_lookout() {
     for viewer in &mut viewers {
         read_until(viewer, "one\n").await;
     }
-    // Its sidecar takes another second.
+    // The sidecar takes another second.
     assert!(start.elapsed() < 2 * second, "{:?}", start.elapsed());
     drop(viewers);
     until("nobody looks any more", async || {

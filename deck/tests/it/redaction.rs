@@ -1,11 +1,11 @@
-//! What is secret in an object is served nowhere.
+//! Secrets in objects are served nowhere.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Deck, decorated, prowjob, until};
 
 const DIR: &str = "pr-logs/pull/o_r/7/unit/101";
-/// In a variable, in a URL, in an argument, in what a container said.
+/// In a variable, in a URL, in an argument, in a termination message.
 const SECRETS: [&str; 4] = [
     "pat-0123456789",
     "url-0123456789",

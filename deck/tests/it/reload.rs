@@ -1,4 +1,4 @@
-//! Files of the configuration that change while Deck runs.
+//! Configuration files that change while Deck runs.
 
 use serde_json::json;
 

@@ -1,10 +1,10 @@
-//! What a Deck answers that has not seen the jobs yet.
+//! What a Deck answers that has not listed the jobs yet.
 
 use tokio::net::TcpListener;
 
 use crate::harness::{Deck, Setup};
 
-/// Takes connections and says nothing.
+/// Accepts connections and never answers.
 async fn silence() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

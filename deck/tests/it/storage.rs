@@ -1,4 +1,4 @@
-//! `/storage`: who may write what, and how it is handed out.
+//! `/storage`: who may write what, and how it is served.
 
 use std::io::Write;
 
@@ -241,7 +241,7 @@ async fn what_a_job_wrote_cannot_act_on_this_site() {
     assert!(policy.starts_with("sandbox; "), "{policy}");
     assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
     let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
-    // A proxy that compresses makes it weak.
+    // A proxy that compresses makes the tag weak.
     for known in [etag.clone(), format!("\"x\", W/{etag}")] {
         let get = get.try_clone().unwrap().header("if-none-match", known);
         assert_eq!(get.send().await.unwrap().status(), 304);
@@ -346,7 +346,7 @@ async fn sizes_have_ends() {
     ] {
         assert_eq!(put(name, size).await, expected, "{name} of {size}");
     }
-    // Of unknown length: stopped on the way, and nothing of it stays.
+    // An upload of unknown length is cut off, and nothing of it stays.
     let body = futures::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>("x".repeat(40))));
     let request = deck
         .http

@@ -1,5 +1,5 @@
-//! The storage key in its Secret, with the manifests' own objects: on the embedded API, or on the
-//! cluster of `PROW_TEST_KUBECONFIG`, which knows rights.
+//! The storage key in its Secret, with the objects of the manifests, on the embedded API or on the
+//! cluster of `PROW_TEST_KUBECONFIG`, which enforces RBAC.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::harness::{PATIENCE, in_an_hour, until};
 
 const FOLDER: &str = "logs/nightly/5";
 
-/// Applies what `k8s/base` has for Deck beside its pod, in the test's namespace.
+/// Applies the objects of `k8s/base` for Deck, but for its pod, in the test's namespace.
 pub(crate) async fn apply(cluster: &TestCluster) {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base/deck.yaml");
     let text = std::fs::read_to_string(manifests).unwrap();
@@ -51,7 +51,7 @@ pub(crate) async fn apply(cluster: &TestCluster) {
     }
 }
 
-/// A Deck with the rights of its account.
+/// A Deck with the rights of its service account.
 pub(crate) struct Deck {
     pub(crate) base: String,
     _agent: ConfigAgent,
@@ -148,14 +148,14 @@ async fn deck_fills_it_once_and_a_rotation_overlaps() {
     let again = secrets.get("storage-key").await.unwrap();
     assert_eq!(again.data, first.data, "applied again, and started again");
 
-    // As the README has it.
+    // As the README says.
     let moved = json!({"data": {"key": null, "key.previous": first.data.unwrap()["key"]}});
     let patch = Patch::Merge(moved);
     let params = PatchParams::default();
     secrets.patch("storage-key", &params, &patch).await.unwrap();
     let forged = StorageKeys::new(Some(b"a key that nobody has"), None).unwrap();
     let forged = forged.sign_token(FOLDER, in_an_hour());
-    // Deck looks when somebody comes with another key, and now and then.
+    // Deck reloads the keys when a token has another key, and at intervals.
     assert_eq!(deck.put(&forged).await, 403);
     let rotated = keys(&filled(&secrets).await).unwrap();
     let new = rotated.sign_token(FOLDER, in_an_hour());
@@ -182,7 +182,7 @@ async fn decks_rights_end_at_that_one_name() {
         .await
         .unwrap();
     let of = |client: Client| Api::<Secret>::default_namespaced(client);
-    // The embedded API knows no rights: there, only that the name is enough.
+    // The embedded API has no RBAC: test only that the name is enough.
     let Some(client) = cluster.acting_as("deck").unwrap() else {
         assert!(secrets.get("storage-key").await.is_ok());
         return;

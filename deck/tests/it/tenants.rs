@@ -1,5 +1,5 @@
-//! `ProwJob`s that others wrote, with fields missing, and the Decks of tenants: what Prow's own
-//! integration test of tenants looks at.
+//! `ProwJob`s that other programs wrote, with fields missing, and the Decks of tenants, as in
+//! Prow's own integration test of tenants.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Deck, Setup};
 
-/// Name and `spec`, as Prow's test has them.
+/// Name and `spec`, as in Prow's test.
 fn specs() -> Vec<(&'static str, Value)> {
     let namespace = "test-pods";
     vec![
@@ -60,7 +60,7 @@ async fn create(deck: &Deck, name: &str, spec: &Value, status: Value) {
     deck.create(object).await;
 }
 
-/// The fields that Go's reader leaves empty are the same written or not.
+/// Fields that Go reads as empty are equal, written or not.
 fn without_empty(value: &Value) -> Value {
     match value {
         Value::Object(map) => {

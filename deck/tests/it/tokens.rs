@@ -1,4 +1,4 @@
-//! What a run's token may say, and which places a job may name.
+//! What a run's token may write, and which locations a job may name.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn a_result_stands_once_its_run_is_complete() {
         (late().await == 409).then_some(())
     })
     .await;
-    // What else its pod still stores is stored.
+    // Other files that its pod uploads later are stored.
     let log = format!("{RUN}/build-log.txt");
     assert_eq!(deck.put(RUN, &log, "the end").await, 201);
     deck.delete("1").await;
@@ -32,7 +32,7 @@ async fn a_result_stands_once_its_run_is_complete() {
     })
     .await;
     assert_eq!(late().await, 409);
-    // A run whose pod was late, after its job.
+    // A run whose pod uploads late, after its job is gone.
     let other = "pr-logs/pull/o_r/7/unit/102";
     let key = format!("{other}/finished.json");
     assert_eq!(deck.put(other, &key, "{}").await, 201);

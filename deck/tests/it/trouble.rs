@@ -1,4 +1,4 @@
-//! Logs and files where the cluster or the storage does not do what is asked.
+//! Logs and files when the cluster or the storage fails.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Deck, Setup, decorated, prowjob, read_until, until};
 
-/// A build cluster that answers what it is told to whoever asks for a log, and then ends.
+/// A build cluster that gives `answer` to every request for a log, and then ends the log.
 #[derive(Clone, Default)]
 struct LogApi {
     answer: Arc<Mutex<(u16, String)>>,
@@ -76,7 +76,7 @@ async fn a_rotated_log_goes_on() {
     let (_, page) = deck.get("/view/prowjob/unit/101").await;
     assert!(!page.contains("images are not used"), "{page}");
     read_until(&mut answer, "two\n").await;
-    // The newest file is shorter than what was read, and stays so.
+    // The newest file is shorter than what was read, and stays shorter.
     api.say(200, "3\n");
     assert_eq!(read_until(&mut answer, "3\n").await, "3\n");
     api.say(200, "3\nfour\n");
@@ -123,7 +123,7 @@ async fn a_queued_job_is_not_polled() {
         let (_, text) = deck.get(path).await;
         assert!(text.contains("has not begun"), "{text}");
     }
-    // Longer than between any two looks.
+    // Longer than the pause between two polls.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(api.asked(), 0);
     deck.patch("1", json!({"status": {"state": "pending"}}))
@@ -148,7 +148,7 @@ async fn a_run_whose_pod_is_lost_ends_with_what_it_stored() {
     assert_eq!(answer.text().await.unwrap(), "o\nthree\n");
 }
 
-/// Takes connections and says nothing.
+/// Accepts connections and never answers.
 async fn silence() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

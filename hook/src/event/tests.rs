@@ -20,7 +20,7 @@ fn events(kind: &str, payload: &Value) -> Vec<WebhookEvent> {
     parse_events(kind, payload.to_string().as_bytes()).unwrap()
 }
 
-/// What is said in a payload: action, number, whether on an open pull request, text.
+/// The comment in a payload: action, number, whether it is on an open pull request, text.
 fn said_in(kind: &str, payload: &Value) -> Option<(CommentAction, u64, bool, String)> {
     events(kind, payload)
         .into_iter()

@@ -1,5 +1,5 @@
-//! What is written about deliveries. Each statement finds its rows by an index, however many
-//! deliveries wait; `tests::cost` counts.
+//! The statements that write deliveries. Each finds its rows by an index, however many deliveries
+//! wait; `tests::cost` checks that.
 
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::webhook::RepositoryRef;
 
-/// Payloads of deliveries that were acted on are kept this long, for who wants to look.
+/// How long payloads of `done` deliveries are kept, for people who want to read them.
 const DONE_BODY_RETENTION: SignedDuration = SignedDuration::from_hours(24);
 
-/// Payloads of deliveries that failed: somebody may want to mend and replay them.
+/// How long payloads of `failed` and `dead` deliveries are kept, for a replay after a fix.
 const FAILED_BODY_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Stores a delivery.
@@ -36,8 +36,8 @@ async fn insert_delivery(
     delivery: &VerifiedDelivery,
 ) -> Result<AcceptOutcome, sqlx::Error> {
     let at = delivery.received_at.as_millisecond();
-    // A delivery id is no secret: who may sign for one repository must not put its payload into
-    // another's delivery.
+    // A delivery id is no secret: whoever may sign for one repository must not put a payload into
+    // another repository's delivery.
     let row: Option<(i64, i64)> = sqlx::query_as(
         "INSERT INTO deliveries (guid, event, org, repo, lane, received_at, state, due_at)
          VALUES ($1, $2, $3, $4, $5, $6, 'queued', CASE WHEN EXISTS (
@@ -75,8 +75,8 @@ async fn insert_delivery(
     })
 }
 
-/// Takes up to `limit` deliveries whose turn it is, of each lane the first. Lanes take turns:
-/// who waits longest for its turn comes first, however long its lane is.
+/// Claims up to `limit` deliveries whose turn it is, the first of each ordering key. The one that
+/// has waited longest for its turn comes first, however many wait behind it.
 pub(super) struct ClaimDeliveries {
     pub(super) now: Timestamp,
     pub(super) limit: usize,
@@ -126,7 +126,7 @@ fn delivery_from_row(row: &SqliteRow) -> Result<ClaimedDelivery, sqlx::Error> {
             org: row.try_get("org")?,
             repo: row.try_get("repo")?,
         },
-        // One without a payload fails by itself, and keeps no other from being claimed.
+        // A delivery without a payload fails by itself; it does not keep others from being claimed.
         body: row.try_get::<Option<_>, _>("body")?.unwrap_or_default(),
         attempt: row.try_get("attempts")?,
     })
@@ -204,8 +204,8 @@ async fn record_finish(
     Ok(())
 }
 
-/// Queues again what was being worked on when the last process ended, and gives every lane that
-/// waits its first. Returns how many were being worked on.
+/// Queues again what was being worked on when the last process ended, and makes the first waiting
+/// delivery of each ordering key due. Returns how many were being worked on.
 pub(super) async fn requeue_interrupted(
     connection: &mut SqliteConnection,
     now: Timestamp,

@@ -1,5 +1,5 @@
-//! What is no longer needed goes, a little at a time: payloads first, then what is known of
-//! deliveries that ended long ago.
+//! Removes what is no longer needed, in small steps: payloads first, then the rows of deliveries
+//! that ended long ago.
 
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -7,24 +7,24 @@ use sqlx::SqliteConnection;
 
 use super::writer::InboxWrite;
 
-/// What is known of a delivery, and why things were done about it, is kept this long.
+/// How long a delivery's row and the reasons of its decisions are kept.
 const ROW_RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// GitHub redelivers for three days; until then a delivery has to be known as done. A day more,
-/// for clocks.
+/// GitHub redelivers for three days: that long, hook must know that a delivery is done. One more
+/// day allows for clock skew.
 const MIN_ROW_RETENTION: SignedDuration = SignedDuration::from_hours(4 * 24);
 
-/// While the database holds more than this, what is kept for people to look at goes at once, in
-/// bytes. With the mirrors' limit it fits the volume in `k8s/base`.
+/// Bytes in the database. Above this, what is kept only for people to read is removed at once. With
+/// the mirrors' limit it fits the volume in `k8s/base`.
 pub(super) const MAX_BYTES: i64 = 512 << 20;
 
-/// Deliveries that one sweep looks at.
+/// Most deliveries that one step handles.
 const MAX_ROWS: i64 = 64;
 
-/// Payloads that one sweep removes, in bytes; one larger than this goes alone.
+/// Most bytes of payloads that one step removes; a larger payload is removed alone.
 const MAX_SWEPT_BYTES: i64 = 4 << 20;
 
-/// One bounded step. Done with how much has gone; 0 says that nothing was left to do.
+/// One bounded step. Returns how many it removed; 0 means that nothing was left.
 pub(super) struct SweepDeliveries {
     pub(super) now: Timestamp,
     pub(super) max_bytes: i64,
@@ -50,7 +50,7 @@ impl InboxWrite for SweepDeliveries {
     }
 }
 
-/// Milliseconds since 1970.
+/// Times in milliseconds since 1970.
 #[derive(Debug, PartialEq, Eq)]
 struct SweepCutoffs {
     bodies_until: i64,
@@ -74,7 +74,7 @@ impl SweepCutoffs {
     }
 }
 
-/// What the database holds. Its file may be larger: pages that were freed are used again.
+/// The bytes that the database holds. Its file may be larger: freed pages are used again.
 async fn used_bytes(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT (page_count - freelist_count) * page_size
@@ -109,7 +109,7 @@ async fn sweep_bodies(connection: &mut SqliteConnection, until: i64) -> Result<u
     Ok(count as u64)
 }
 
-/// How many of the first go together.
+/// How many of the first payloads one step removes.
 fn batch_length(sizes: impl Iterator<Item = i64>) -> usize {
     let mut total = 0;
     let fit = sizes.take_while(|bytes| {

@@ -113,7 +113,7 @@ async fn what_was_committed_survives_and_what_ran_runs_again() {
     drop(inbox);
     db.close().await;
     drop(db);
-    // The lock goes with the writer task, which sees the end of its queue first.
+    // The writer task holds the lock until it has seen the end of its queue.
     let inbox = loop {
         match Inbox::open(Some(&path)).await {
             Ok(inbox) => break inbox,
@@ -179,7 +179,7 @@ async fn what_is_sent_again_waits_for_its_lane() {
     assert_eq!(guids(&inbox, 5).await, ["a1"]);
 }
 
-/// Rows of a table.
+/// The number of rows in a table.
 async fn rows(inbox: &Inbox, table: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM {table}");
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql))

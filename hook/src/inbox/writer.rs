@@ -1,5 +1,5 @@
-//! The one writer: everything that waits when a transaction begins goes into it, and is
-//! answered after its commit.
+//! The only writer: all writes that wait when a transaction begins go into it, and are answered
+//! after its commit.
 
 use std::sync::Arc;
 
@@ -9,27 +9,27 @@ use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// Most writes in one transaction: bounds how long the first waits for the last.
+/// Most writes in one transaction: this bounds how long the first waits for the last.
 const MAX_BATCH: usize = 256;
 
-/// Writes that are tried one by one after their common transaction has failed. When so many fail
-/// in a row, the others fail with them: each may take the whole of the database's patience.
+/// After a transaction of several writes has failed, they are tried one by one. When this many fail
+/// in a row, the rest fail with them: each may take the database's whole busy timeout.
 const MAX_FAILURES: usize = 3;
 
-/// Something to write.
+/// One write to the database.
 pub(super) trait InboxWrite: Send + Sync + 'static {
     type Done: Send + 'static;
     /// Whether the dispatcher may have something to do after it.
     const BRINGS_WORK: bool = true;
 
-    /// Tried again after a failure, in another transaction: it has to be the same each time.
+    /// Runs again in another transaction after a failure: it has to do the same each time.
     fn apply_write<'a>(
         &'a self,
         connection: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<Self::Done, sqlx::Error>>;
 }
 
-/// A write, and whom to tell.
+/// A write, and whom to answer.
 pub(super) struct WriteRequest<W: InboxWrite> {
     write: W,
     done: Option<W::Done>,
@@ -48,7 +48,7 @@ impl<W: InboxWrite> WriteRequest<W> {
     }
 }
 
-/// A [`WriteRequest`], whatever it writes.
+/// A [`WriteRequest`] of any [`InboxWrite`].
 pub(super) trait QueuedWrite: Send {
     fn brings_work(&self) -> bool;
     fn apply_queued<'a>(
@@ -80,12 +80,12 @@ impl<W: InboxWrite> QueuedWrite for WriteRequest<W> {
             (Ok(()), None) => Err(anyhow!("it was not written")),
             (Err(error), _) => Err(anyhow!("{error}")),
         };
-        // Who asked may have gone: a request that was cut off. The delivery stays.
+        // The requester may be gone: its request was cut off. The delivery stays.
         drop(self.reply.send(answer));
     }
 }
 
-/// What the writer is asked for.
+/// The writer's queues.
 pub(super) struct WriteQueues {
     pub(super) writes: mpsc::Receiver<Box<dyn QueuedWrite>>,
     /// Taken up only when no other write waits.
@@ -117,8 +117,8 @@ async fn write_batch(db: &SqliteDb, batch: &mut Vec<Box<dyn QueuedWrite>>) {
         }
         return;
     }
-    // One that cannot be written must not take the others with it. A disk that is full has
-    // perhaps ended the transaction, so nothing of it is relied upon.
+    // One write that fails must not fail the others. A full disk may have ended the transaction, so
+    // nothing of it is relied upon.
     let mut failures = 0;
     let mut requests = batch.drain(..);
     while let Some(mut request) = requests.next() {
@@ -134,7 +134,7 @@ async fn write_batch(db: &SqliteDb, batch: &mut Vec<Box<dyn QueuedWrite>>) {
     }
 }
 
-/// Everything in one transaction, or nothing.
+/// Writes everything in one transaction, or nothing.
 async fn write_in_transaction(
     db: &SqliteDb,
     requests: &mut [Box<dyn QueuedWrite>],

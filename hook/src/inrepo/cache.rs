@@ -1,13 +1,13 @@
-//! What was read of repositories and is kept in memory: bounded by number and by size.
+//! The cache of in-repo files, bounded by number and by size.
 
 use std::{mem::size_of, sync::Arc};
 
 use super::{InRepoConfigError, InRepoFiles};
 
-/// Bytes of all results.
+/// Bytes of all results together.
 const MAX_BYTES: u32 = 64 << 20;
 
-/// A commit, or a pull request's head merged into one.
+/// The key: a commit, or a commit with a pull request's head merged into it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct InRepoCacheKey {
     pub(super) org_repo: String,
@@ -18,8 +18,8 @@ pub(super) struct InRepoCacheKey {
 pub(super) type CachedInRepoFiles = Arc<Result<InRepoFiles, InRepoConfigError>>;
 pub(super) type InRepoConfigCache = moka::future::Cache<InRepoCacheKey, CachedInRepoFiles>;
 
-/// A memory of at most `entries` results. Each takes its share of the bytes at least, so that one
-/// bound holds both.
+/// A cache of at most `entries` results. Each counts as at least its share of the bytes, so that
+/// one bound covers both number and size.
 pub(super) fn new_cache(entries: usize) -> InRepoConfigCache {
     let entries = u32::try_from(entries).unwrap_or(u32::MAX);
     let share = MAX_BYTES.checked_div(entries).unwrap_or(1).max(1);
@@ -32,7 +32,7 @@ pub(super) fn new_cache(entries: usize) -> InRepoConfigCache {
         .build()
 }
 
-/// What a result takes in memory, some of it by rule of thumb.
+/// The bytes that a result takes in memory, partly estimated.
 fn entry_size(key: &InRepoCacheKey, found: &CachedInRepoFiles) -> u32 {
     let texts: usize = match &**found {
         Ok(files) => files

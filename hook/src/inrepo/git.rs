@@ -1,5 +1,5 @@
-//! Running git on what strangers pushed: no prompt, no hook, no configuration of the machine,
-//! no protocol but HTTP, bounded in time and output.
+//! Runs git on what strangers pushed: no prompt, no hook, no configuration of the machine, no
+//! protocol but HTTP, bounded in time and output.
 
 mod child;
 mod failure_cause;
@@ -21,7 +21,7 @@ use failure_cause::{GitFailureCause, classify_failure};
 
 pub(super) use child::GitProcess;
 
-/// What git needs to know of its surroundings, and no secret among it.
+/// The environment variables that git inherits: what it needs, and no secret.
 const INHERITED: [&str; 10] = [
     "PATH",
     "http_proxy",
@@ -35,24 +35,24 @@ const INHERITED: [&str; 10] = [
     "GIT_SSL_CAINFO",
 ];
 
-/// Most that one command may print.
+/// Most bytes that one command may print.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// What the pull request is told of a failure that is none of its author's business.
+/// What the pull request says about a failure whose details are not for its author.
 const CANNOT_READ: &str = "git cannot read the repository";
 
-/// What git cannot read however often it tries: trying again is for the next event.
+/// Something that git cannot read however often it tries. Only the next event tries again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{log}")]
 pub(super) struct UnreadableRepository {
-    /// For the pull request: our own words, with nothing of the machine in them.
+    /// For the pull request: our own words, which say nothing about the machine.
     pub(super) told: String,
     /// For the operator.
     log: String,
 }
 
 impl UnreadableRepository {
-    /// For the pull request and the operator alike.
+    /// The same text for the pull request and the operator.
     pub(super) fn with_reason(text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
@@ -69,15 +69,15 @@ impl UnreadableRepository {
     }
 }
 
-/// A failure that may pass by itself: after a few tries it is taken for what it is.
+/// A failure that may pass by itself. After a few attempts it counts as permanent.
 ///
-/// GitHub tells of a commit before each of its servers has it; a machine is out of memory or disk
-/// for a while.
+/// GitHub sends an event before each of its servers has the commit; a machine may be out of memory
+/// or disk for a while.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct TransientGitError(pub(super) UnreadableRepository);
 
-/// A mirror that is damaged; a new one may be better.
+/// A mirror that is damaged; a new one may work.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct DamagedMirror(pub(super) String);
@@ -93,14 +93,14 @@ pub(super) struct MirrorGit<'a> {
     /// The remote's URL. Credentials go to it and nowhere else.
     pub(super) url: &'a str,
     pub(super) credentials: Option<&'a GitCredentials>,
-    /// All that run in the repository.
+    /// All git processes that run in the repository.
     pub(super) gits: &'a Arc<RunningGits>,
 }
 
 /// What a command printed, and how it ended.
 pub(super) struct GitOutput {
     pub(super) stdout: Vec<u8>,
-    /// It printed more and was ended for it.
+    /// Git printed more, and was killed for it.
     pub(super) truncated: bool,
     stderr: String,
     /// `None` when a signal ended it.
@@ -121,8 +121,8 @@ impl MirrorGit<'_> {
         Err(printed.into_error(args))
     }
 
-    /// Runs a command whose exit status means something. One that takes longer than `limit` is
-    /// unreadable: the next attempt would take as long.
+    /// Runs a command whose exit status the caller reads. One that takes longer than `limit` counts
+    /// as unreadable: the next attempt would take as long.
     pub(super) async fn try_run_git(
         &self,
         args: &[&str],
@@ -153,8 +153,7 @@ impl MirrorGit<'_> {
         Ok(())
     }
 
-    /// Starts a command that is asked and answers, until its handle is dropped. It fetches
-    /// nothing.
+    /// Starts a command that answers requests until its handle is dropped. It fetches nothing.
     pub(super) fn start_interactive(&self, args: &[&str]) -> anyhow::Result<GitProcess> {
         let mut command = self.git_command_with(args, self.local_config());
         GitProcess::spawn_git(command.stdin(Stdio::piped()).stderr(Stdio::null()))
@@ -194,14 +193,14 @@ impl MirrorGit<'_> {
         command
     }
 
-    /// Settings by environment: a command line can be read by every process of the machine, and
-    /// a file outlives the token in it.
+    /// Passes settings in the environment: every process of the machine can read a command line,
+    /// and a file outlives the token in it.
     fn remote_config(&self) -> Vec<(String, String)> {
         let remote = [
             ("protocol.version", "2"),
             ("http.followRedirects", "initial"),
             ("remote.origin.url", self.url),
-            // File contents come one by one, when they are looked at.
+            // File contents are fetched one by one, when they are read.
             ("remote.origin.promisor", "true"),
             ("remote.origin.partialCloneFilter", "blob:none"),
         ]
@@ -218,7 +217,7 @@ impl MirrorGit<'_> {
         settings
     }
 
-    /// For what needs no remote.
+    /// Settings for commands that need no remote.
     fn local_config(&self) -> Vec<(String, String)> {
         [
             ("core.hooksPath", "/dev/null"),
@@ -231,7 +230,7 @@ impl MirrorGit<'_> {
 }
 
 impl GitOutput {
-    /// The failure as an error. Git's own words name no secret: it was given none to print.
+    /// The failure as an error. Git's output holds no secret: git was given none to print.
     pub(super) fn into_error(self, args: &[&str]) -> anyhow::Error {
         let Self { stderr, code, .. } = self;
         let ended = code.map_or("a signal".to_owned(), |code| code.to_string());

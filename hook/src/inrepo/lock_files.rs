@@ -1,5 +1,5 @@
-//! Locks that a git left behind which was killed: it cannot remove them, and the next one would
-//! refuse to work.
+//! Removes lock files that a killed git left: it cannot remove them, and the next git would refuse
+//! to work.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ pub(super) fn remove_lock_files(mirror: &Path) {
         if is_folder && entry.file_name() != "objects" {
             remove_lock_files(&path);
         } else if !is_folder && path.extension().is_some_and(|it| it == "lock") {
-            // Gone already is as well.
+            // It may be gone already.
             let _ = fs::remove_file(path);
         }
     }

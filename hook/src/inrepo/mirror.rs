@@ -1,4 +1,4 @@
-//! Bare mirrors without file contents, one a repository, and what is read from them.
+//! Bare mirrors without file contents, one per repository, and reading files from them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,14 +27,14 @@ use super::{
 };
 use crate::webhook::RepositoryRef;
 
-/// For what may bring a whole history.
+/// For a fetch that may bring a whole history.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// For what looks at what is there.
+/// For commands that read only local data.
 const LOCAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long git may work on a head that nobody has vouched for. What takes longer is read when
-/// somebody has.
+/// How long git may work on a head that nobody has vouched for. A head that takes longer is read
+/// once somebody has.
 const UNTRUSTED_TIMEOUTS: GitTimeouts = GitTimeouts {
     fetch: Duration::from_secs(60),
     merge: Duration::from_secs(10),
@@ -64,38 +64,38 @@ impl GitTimeouts {
     }
 }
 
-/// Between two looks at how much disk the mirrors take.
+/// The time between two checks of how much disk the mirrors take.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Mirrors {
     github: GithubClient,
     git_base: String,
     dir: PathBuf,
-    /// Removes `dir` with it.
+    /// Removes `dir` when it is dropped.
     _temporary: Option<TempDir>,
     disk_bytes: u64,
     pruned: StdMutex<Option<Instant>>,
     all: StdMutex<HashMap<PathBuf, Arc<Mirror>>>,
 }
 
-/// What this process knows of one mirror.
+/// What this process knows about one mirror.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     /// Shared while the mirror is read, exclusive while it is removed.
     pub(super) usage: RwLock<()>,
-    /// One fetch at a time.
+    /// Allows one fetch at a time.
     present: Mutex<FetchedCommits>,
     gits: Arc<RunningGits>,
 }
 
-/// The commits that this process has brought into a mirror. Git cannot be asked: it would fetch
-/// what it is asked about.
+/// The commits that this process has fetched into a mirror. Git cannot be asked for them: it would
+/// fetch what it is asked about.
 type FetchedCommits = HashSet<String>;
 
-/// Files in conflict that are remembered.
+/// Most files in conflict that are kept.
 const MAX_CONFLICTS: usize = 100;
 
-/// Then they are forgotten, and fetched again when they are needed, which costs little.
+/// Most commits that are remembered. Then all are forgotten; to fetch them again costs little.
 const MAX_FETCHED_COMMITS: usize = 10_000;
 
 impl Mirrors {
@@ -205,7 +205,7 @@ impl Mirrors {
         Arc::clone(all.entry(dir.to_owned()).or_default())
     }
 
-    /// Sees to it, aside, that the mirrors do not fill the disk.
+    /// Prunes the mirrors in a task of its own, so that they do not fill the disk.
     fn prune_in_background(self: &Arc<Self>) {
         let mut pruned = self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
         if self.disk_bytes == 0 || pruned.is_some_and(|at| at.elapsed() < PRUNE_INTERVAL) {
@@ -225,7 +225,7 @@ impl Mirrors {
         let found = tokio::task::spawn_blocking(move || prune::find_mirrors(&dir)).await?;
         for path in prune::choose_least_recent(found, self.disk_bytes) {
             let mirror = self.get_mirror(&path);
-            // One that is in use is none of the oldest any more.
+            // A mirror in use is no longer one of the oldest.
             if mirror.usage.try_write().is_ok() {
                 mirror.remove_mirror(&path).await?;
                 tracing::info!(mirror = %path.display(), "a mirror was removed to make room");
@@ -236,7 +236,7 @@ impl Mirrors {
 }
 
 impl Mirror {
-    /// Removes the locks in it. Whoever else uses it takes none meanwhile.
+    /// Removes the locks in it. Nobody else uses the mirror meanwhile.
     async fn remove_locks(&self, dir: &Path) -> anyhow::Result<()> {
         let _alone = self.usage.write().await;
         let dir = dir.to_owned();
@@ -244,7 +244,7 @@ impl Mirror {
         Ok(())
     }
 
-    /// Waits until nobody reads it.
+    /// Waits until nobody reads the mirror.
     async fn remove_mirror(&self, dir: &Path) -> anyhow::Result<()> {
         let _alone = self.usage.write().await;
         self.present.lock().await.clear();
@@ -259,7 +259,7 @@ impl Mirror {
     }
 }
 
-/// What can be mended here.
+/// A defect that can be repaired here.
 enum MirrorDefect {
     Damage(String),
     Lock(String),
@@ -276,7 +276,7 @@ fn find_defect(
         .or_else(|| lock.map(|it| MirrorDefect::Lock(it.to_string())))
 }
 
-/// A name that is one folder and no flag.
+/// Whether a name is one path segment and no flag.
 fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('-')
@@ -287,15 +287,15 @@ fn is_plain_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Brings the commits, unless they are there. They are kept by refs: without them the next
-/// fetch could not say what is here already. Whether the mirror has grown.
+/// Fetches the commits that are missing. Refs keep them: without refs the next fetch could not tell
+/// the remote what is here already. Returns whether the mirror has grown.
 async fn fetch_base_and_head(
     git: &MirrorGit<'_>,
     present: &mut FetchedCommits,
     base_sha: &str,
     head: Option<&PullRequestHead>,
 ) -> anyhow::Result<bool> {
-    // Also of a repository that is nobody else's to read.
+    // The repository may be private.
     private_files::ensure_private_dir(&git.dir)
         .with_context(|| format!("mirror folder {}", git.dir.display()))?;
     if !is_repository(&git.dir) {
@@ -307,7 +307,7 @@ async fn fetch_base_and_head(
     let head_name = |head: &PullRequestHead| format!("refs/prow/pull/{}", head.number);
     let of_head = head.map(|head| (head.sha.as_str(), head_name(head)));
     if head.is_some_and(|head| !head.trusted) {
-        // The base is nobody's to make slow: it may bring the whole history.
+        // The base gets the full time: no stranger can slow it, and it may bring the history.
         let brought = fetch_commits(git, present, vec![base], FETCH_TIMEOUT).await?;
         let limit = UNTRUSTED_TIMEOUTS.fetch;
         let more = fetch_commits(git, present, of_head.into_iter().collect(), limit).await?;
@@ -317,7 +317,7 @@ async fn fetch_base_and_head(
     fetch_commits(git, present, wanted, FETCH_TIMEOUT).await
 }
 
-/// Fetches those commits that are not here yet to the refs beside them.
+/// Fetches those commits that are missing, each to the ref named with it.
 async fn fetch_commits(
     git: &MirrorGit<'_>,
     present: &mut FetchedCommits,
@@ -350,7 +350,7 @@ async fn fetch_commits(
     Ok(true)
 }
 
-/// What comes of merging a head into its base.
+/// The result of merging a head into its base.
 #[derive(Debug, PartialEq, Eq)]
 enum MergeOutcome {
     Tree(String),
@@ -376,7 +376,7 @@ async fn merge_tree(
     ];
     let printed = git.try_run_git(&args, limit).await?;
     match printed.code {
-        // Nothing but names of files in conflict is that long.
+        // Only names of files in conflict are that long.
         _ if printed.truncated => Ok(MergeOutcome::Conflict(parse_conflicts(&printed.stdout))),
         Some(0) => {
             let tree = String::from_utf8_lossy(&printed.stdout);
@@ -398,7 +398,7 @@ async fn merge_tree(
 /// Reads `<tree>\0<file>\0<file>\0…`.
 fn parse_conflicts(printed: &[u8]) -> Vec<String> {
     let mut words: Vec<_> = printed.split(|byte| *byte == 0).skip(1).collect();
-    // What follows the last end was cut off, or is nothing.
+    // The text after the last separator is cut off, or empty.
     words.pop();
     let names = words.into_iter().filter(|name| !name.is_empty());
     let names = names.map(|name| String::from_utf8_lossy(name).into_owned());

@@ -1,7 +1,7 @@
-//! Trees and blobs of a mirror through one `git cat-file --batch`: a process for all of them
-//! instead of two for each.
+//! Reads trees and blobs of a mirror through one `git cat-file --batch`: one process for all of
+//! them instead of two for each.
 //!
-//! What the mirror does not have is said to be missing, not fetched one by one.
+//! An object that the mirror does not have is reported as missing, not fetched one by one.
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -16,18 +16,18 @@ use super::git::{
 /// Most bytes of one tree: some 100,000 entries.
 const MAX_TREE: usize = 8 << 20;
 
-/// A running `git cat-file`; it ends with its handle.
+/// A running `git cat-file`; it ends when this is dropped.
 pub(super) struct CatFileBatch {
     _process: GitProcess,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-/// What there is under an object's name.
+/// What the mirror has under an object's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum MirrorObject {
     Missing,
-    /// Its bytes are still to be read: no other object can be asked for.
+    /// Its bytes are still unread: no other object can be requested.
     TooLarge,
     Bytes(Vec<u8>),
 }
@@ -37,7 +37,7 @@ pub(super) enum MirrorObject {
 pub(super) struct MirrorTreeEntry {
     pub(super) mode: String,
     pub(super) object: String,
-    /// From the root of the repository.
+    /// The path from the root of the repository.
     pub(super) path: String,
 }
 
@@ -62,7 +62,7 @@ impl CatFileBatch {
         })
     }
 
-    /// The entries of a tree or of a commit's, `folder` before their names.
+    /// The entries of a tree, or of a commit's tree. `folder` is put in front of their names.
     pub(super) async fn read_tree(
         &mut self,
         sha: &str,
@@ -74,14 +74,14 @@ impl CatFileBatch {
             MirrorObject::TooLarge => {
                 Err(UnreadableRepository::with_reason("a folder has too many entries").into())
             }
-            // Trees come with their commits.
+            // Trees are fetched with their commits.
             MirrorObject::Missing => {
                 Err(DamagedMirror(format!("the tree {sha} is missing")).into())
             }
         }
     }
 
-    /// An object of at most `max` bytes.
+    /// Reads an object of at most `max` bytes.
     pub(super) async fn read_object(
         &mut self,
         sha: &str,
@@ -127,7 +127,7 @@ impl CatFileBatch {
     }
 }
 
-/// Reads `<mode> <name>\0<20 bytes>`, again and again. `None`: it is no tree.
+/// Reads any number of `<mode> <name>\0<20 bytes>`. `None` when it is no tree.
 fn parse_tree(mut bytes: &[u8], folder: &str) -> Option<Vec<MirrorTreeEntry>> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! Which mirrors go when they take too much disk: those that were not used for longest.
+//! Chooses which mirrors are removed when they take too much disk: those unused for longest.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-/// The file in a mirror whose age is that of the last use. Survives a restart.
+/// The file in a mirror whose modification time is the last use. It survives a restart.
 const LAST_USED_FILE: &str = "prow-last-used";
 
 /// A mirror on the disk.
@@ -18,7 +18,7 @@ pub(super) struct MirrorOnDisk {
     bytes: u64,
 }
 
-/// Says that a mirror is used now. Without a mark, it goes a little earlier.
+/// Records that a mirror is used now. Without it, the mirror is removed a little earlier.
 pub(super) fn mark_used(mirror: &Path) {
     let _ = fs::write(mirror.join(LAST_USED_FILE), "");
 }
@@ -48,7 +48,7 @@ fn list_folders(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What a folder takes on the disk, without following links.
+/// The bytes that a folder takes on the disk. Links are not followed.
 fn disk_usage(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
@@ -60,7 +60,7 @@ fn disk_usage(dir: &Path) -> u64 {
         .sum()
 }
 
-/// What has to go so that at most `limit` bytes are left. The newest stays, however large.
+/// The mirrors to remove so that at most `limit` bytes are left. The newest stays, however large.
 pub(super) fn choose_least_recent(mut found: Vec<MirrorOnDisk>, limit: u64) -> Vec<PathBuf> {
     found.sort_by_key(|mirror| mirror.used);
     let mut total: u64 = found.iter().map(|mirror| mirror.bytes).sum();

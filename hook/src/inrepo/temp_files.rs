@@ -1,9 +1,8 @@
-//! Half-written files of a git that was killed, at its limit say: it cannot remove them, no other
-//! git does, and a stranger could fill the mirrors' room with them.
+//! Removes half-written files of a git that was killed, say at its time limit. It cannot remove
+//! them, no other git does, and a stranger could fill the mirrors' disk with them.
 //!
-//! They are looked for after a git was killed, and once after the start, since hook may have been
-//! killed itself. Other gits may be writing into the same mirror: what is older than all that run is
-//! nobody's.
+//! hook looks for them after a git was killed, and once after the start, since hook may have been
+//! killed itself. Files older than all running gits of the mirror belong to none of them.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A file system's clock has ticks, so a file may seem a little older than whoever wrote it.
+/// A file system's clock has ticks, so a file may seem a little older than the git that wrote it.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The gits that run in one mirror.
@@ -23,14 +22,14 @@ pub(super) struct RunningGits(Mutex<RunningGitTable>);
 #[derive(Debug, Default)]
 struct RunningGitTable {
     count: u64,
-    /// When each of them began.
+    /// When each running git began.
     running: BTreeMap<u64, SystemTime>,
-    /// Nothing half-written is there but of those that run.
+    /// Whether all half-written files belong to running gits.
     is_clean: bool,
 }
 
-/// One of them; it counts until this is dropped. Dropped without [`RunningGit::mark_ended`] it may have
-/// been killed.
+/// One running git, until this is dropped. If it is dropped without [`RunningGit::mark_ended`], git
+/// may have been killed.
 #[derive(Debug)]
 pub(super) struct RunningGit {
     all: Arc<RunningGits>,
@@ -59,7 +58,7 @@ impl RunningGits {
         gits.is_clean = first.is_none();
     }
 
-    /// Whether there is nothing for [`RunningGits::clean_mirror`] to do.
+    /// Whether [`RunningGits::clean_mirror`] has nothing to do.
     pub(super) fn is_clean(&self) -> bool {
         self.lock_table().is_clean
     }
@@ -70,7 +69,7 @@ impl RunningGits {
 }
 
 impl RunningGit {
-    /// It has ended by itself, and has removed what it had begun to write.
+    /// Records that git ended by itself, and so removed its own half-written files.
     pub(super) fn mark_ended(mut self) {
         self.has_ended = true;
     }
@@ -84,14 +83,14 @@ impl Drop for RunningGit {
     }
 }
 
-/// Removes half-written packs and objects; with `before` only what is older.
+/// Removes half-written packs and objects; with `before`, only those that are older.
 fn remove_temp_files(mirror: &Path, before: Option<SystemTime>) {
     let objects = mirror.join("objects");
     for folder in fs::read_dir(objects).into_iter().flatten().flatten() {
         for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             let is_half = entry.file_name().as_encoded_bytes().starts_with(b"tmp_");
             if is_half && is_older(&entry, before) {
-                // Gone already is as well.
+                // It may be gone already.
                 let _ = fs::remove_file(entry.path());
             }
         }

@@ -1,7 +1,7 @@
-//! Which files of a tree configure jobs, and their contents.
+//! Finds the files of a tree that configure jobs, and reads them.
 //!
-//! The folder `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one of
-//! them is read. In the folder, `.prowignore` leaves files out.
+//! The folder `.prow/` takes precedence over `.prow.yaml`, and that over `prow-jobs.yaml`; exactly
+//! one of them is read. In the folder, `.prowignore` excludes files.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,7 +16,7 @@ use super::{
     objects::{CatFileBatch, MirrorObject, MirrorTreeEntry},
 };
 
-/// Most bytes of all files together: what one file may have, too.
+/// Most bytes of all files together. One file may have as many.
 const MAX_BYTES: usize = config::inrepo::MAX_BYTES;
 
 /// Most files below `.prow/`.
@@ -25,8 +25,8 @@ const MAX_FILES: usize = 500;
 /// Most folders below `.prow/`.
 const MAX_FOLDERS: usize = 200;
 
-/// Reads the files of the commit or tree `sha`. Contents that are not here are fetched within
-/// `limit`.
+/// Reads the configuration files of the commit or tree `sha`. Contents that the mirror lacks are
+/// fetched within `limit`.
 pub(super) async fn read_config_files(
     git: &MirrorGit<'_>,
     sha: &str,
@@ -102,7 +102,7 @@ impl TreeReader<'_> {
         Ok(Ok(found))
     }
 
-    /// The texts of files. What the mirror does not have yet is fetched at once.
+    /// The texts of files. Contents that the mirror lacks are fetched together.
     async fn read_contents(
         &mut self,
         entries: Vec<MirrorTreeEntry>,
@@ -151,7 +151,7 @@ impl TreeReader<'_> {
     async fn fetch_blobs(&self, objects: &[&str]) -> anyhow::Result<()> {
         let mut args = vec![
             "-c",
-            // Nothing that is here says anything about file contents.
+            // The objects that are here say nothing about file contents.
             "fetch.negotiationAlgorithm=noop",
             "fetch",
             "--quiet",
@@ -166,7 +166,7 @@ impl TreeReader<'_> {
     }
 }
 
-/// The entry that counts. A plain file called `.prow` is somebody else's.
+/// The entry that configures jobs. A plain file called `.prow` belongs to something else.
 fn choose_config_entry(top: &[MirrorTreeEntry]) -> Option<&MirrorTreeEntry> {
     let named = |name: &str| top.iter().find(|entry| entry.path == name);
     named(".prow")
@@ -175,8 +175,8 @@ fn choose_config_entry(top: &[MirrorTreeEntry]) -> Option<&MirrorTreeEntry> {
         .or_else(|| named("prow-jobs.yaml"))
 }
 
-/// The `.prowignore` files, and the YAML files in the order of their names. What is no plain
-/// file is refused: a link could lead out of the repository.
+/// The `.prowignore` files, and the YAML files sorted by name. Anything but a plain file is
+/// refused: a link could lead out of the repository.
 fn check_entries(
     entries: Vec<MirrorTreeEntry>,
 ) -> Result<(Vec<MirrorTreeEntry>, Vec<MirrorTreeEntry>), InRepoConfigError> {

@@ -1,7 +1,7 @@
 //! Starts jobs: presubmits for pull requests and comments on them, postsubmits for pushes.
 //!
-//! event → decide ⇄ fetch a missing fact → [`TriggerDecision`](decision::Decision) → apply. Who may
-//! have code run is [`trust`]'s alone.
+//! event → decide ⇄ resolve a missing lookup → [`TriggerDecision`] → apply. Only [`trust`] decides
+//! who may have code run.
 
 mod apply;
 mod commands;
@@ -64,8 +64,8 @@ fn handle_event(call: PluginRequest<'_>) -> BoxFuture<'_, PluginOutcome> {
     .boxed()
 }
 
-/// What an event is, and the pull request it is about, 0 for a push and where the event does not
-/// tell. `None` when trigger does not listen.
+/// The kind of an event, and the number of its pull request: 0 for a push and where the event does
+/// not say. `None` when trigger does not handle the event.
 fn event_subject(event: &WebhookEvent) -> Option<(&'static str, u64)> {
     match event {
         WebhookEvent::PullRequest(event) => Some(("pull request", event.pull_request.number)),
@@ -76,8 +76,8 @@ fn event_subject(event: &WebhookEvent) -> Option<(&'static str, u64)> {
     }
 }
 
-/// Decides, fetching missing facts until none is. The pull request is the one that was
-/// fetched, if any.
+/// Decides, and resolves missing lookups until none is missing. Returns the number of the pull
+/// request that was looked up, if any.
 async fn decide_with_lookups(
     call: PluginRequest<'_>,
     settings: &TriggerConfig,
@@ -98,7 +98,7 @@ async fn decide_with_lookups(
     }
 }
 
-/// The whole of trigger's judgement: values in, values out.
+/// Everything that trigger decides: values in, values out.
 fn decide_event(
     event: &WebhookEvent,
     scene: TriggerContext<'_>,

@@ -1,16 +1,16 @@
-//! Which deliveries were missed, by what GitHub tells of its attempts.
+//! Chooses the deliveries that were missed, from GitHub's list of its attempts.
 
 use std::collections::HashMap;
 
 use common::github::HookDelivery;
 
-/// Attempts after which one that is refused as bad (4xx) is left alone. While hook was away, a
-/// proxy before it may have answered so.
+/// Attempts after which a delivery that is refused as bad (4xx) is left alone. While hook was down,
+/// a proxy in front of it may have answered so.
 const MAX_REFUSED: usize = 3;
 
 /// The newest attempt of each delivery that never arrived, oldest first.
 ///
-/// All attempts of a delivery have one `guid`. One that was answered with a 2xx is stored.
+/// All attempts of a delivery have the same `guid`. A delivery answered with a 2xx is stored.
 pub(super) fn choose_missed(attempts: &[HookDelivery]) -> Vec<&HookDelivery> {
     let mut by_guid: HashMap<&str, Vec<&HookDelivery>> = HashMap::new();
     for attempt in attempts {

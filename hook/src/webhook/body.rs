@@ -15,13 +15,13 @@ use super::WebhookRefusal;
 /// GitHub itself sends no more than 25 MB.
 const MAX_BODY: usize = 25 << 20;
 
-/// What most of GitHub's payloads are far below.
+/// The largest small payload, in bytes. Most of GitHub's payloads are far below.
 const SMALL: usize = 1 << 20;
 
-/// For all small payloads together: thousands of the usual size, 128 of the largest.
+/// Bytes for all small payloads together: thousands of the usual size, 128 of the largest.
 const SMALL_ROOM: usize = 128 << 20;
 
-/// For all larger payloads together: ten of the largest.
+/// Bytes for all larger payloads together: ten of the largest.
 const LARGE_ROOM: usize = 256 << 20;
 
 const TOO_LARGE: WebhookRefusal = WebhookRefusal(
@@ -41,8 +41,8 @@ const CUT_OFF: WebhookRefusal = WebhookRefusal(
     "the payload could not be read",
 );
 
-/// Memory for payloads that are not stored yet, in bytes. Nobody has vouched for their senders,
-/// so large ones cannot take the room of small ones.
+/// Memory for payloads that are not stored yet, in bytes. Nobody has vouched for their senders, so
+/// large payloads cannot take the memory of small ones.
 #[derive(Clone, Debug)]
 pub(crate) struct PayloadBudget {
     small: Arc<Semaphore>,
@@ -58,7 +58,7 @@ impl Default for PayloadBudget {
     }
 }
 
-/// The room that one payload takes; given back when it is dropped.
+/// The memory that one payload takes; dropping this releases it.
 #[derive(Debug)]
 pub(super) struct PayloadPermit {
     bytes: usize,
@@ -66,7 +66,7 @@ pub(super) struct PayloadPermit {
 }
 
 impl PayloadPermit {
-    /// Makes room for `more` bytes. What outgrows the small ones moves to the large ones.
+    /// Reserves `more` bytes. A payload that is no longer small moves to the large ones.
     fn reserve_bytes(&mut self, room: &PayloadBudget, more: usize) -> Result<(), WebhookRefusal> {
         let all = self.bytes + more;
         let take = |pool: &Arc<Semaphore>, bytes: usize| {
@@ -94,7 +94,7 @@ impl PayloadPermit {
     }
 }
 
-/// Reads the whole of a payload within `limit`, in order: too large, no room, too slow.
+/// Reads a whole payload within `limit`. Refusals, in order: too large, no room, too slow.
 pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,

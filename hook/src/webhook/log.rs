@@ -1,7 +1,7 @@
-//! One line of the log for each delivery: `kubectl logs` shows what came and what became of it.
+//! Writes one log line per delivery: `kubectl logs` shows what came and what became of it.
 //!
-//! Anybody may send what is refused, so that there are only so many lines of refusals, for each
-//! status by itself: strangers' bad signatures do not hide that the disk is full.
+//! Anybody may send what is refused, so the lines about refusals are limited, for each status
+//! separately: bad signatures of strangers do not hide that the disk is full.
 
 use std::{
     collections::HashMap,
@@ -18,20 +18,20 @@ use crate::{event::PayloadHeader, inbox::AcceptOutcome};
 /// Lines of one status that may come at once.
 const BURST: u32 = 10;
 
-/// After that, one more each time that this has passed.
+/// After that, one more line per interval.
 const REFILL_INTERVAL: Duration = Duration::from_secs(6);
 
-/// The longest name in a line, in characters. Names in what is refused are a stranger's.
+/// The longest name in a line, in characters. A stranger chooses the names of what is refused.
 const MAX_NAME: usize = 100;
 
-/// What is known of a delivery by the time it is answered.
+/// What is known about a delivery by the time it is answered.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryLogFields {
     event: String,
     guid: String,
     /// In a refusal: as the payload claims.
     identity: RepositoryRef,
-    /// Of the issue or pull request, once the payload is verified.
+    /// The number of the issue or pull request, once the payload is verified.
     pub(super) number: Option<u64>,
     body: Bytes,
 }
@@ -115,11 +115,11 @@ fn log_field(name: &str) -> Option<&str> {
     (!short.is_empty()).then_some(short)
 }
 
-/// Lets a burst through, and then a little.
+/// Allows a burst of lines, then one per interval.
 #[derive(Debug)]
 struct LogRateLimiter {
     left: u32,
-    /// Up to when time was turned into lines.
+    /// The time up to which lines were refilled.
     filled: Instant,
     left_out: u64,
 }
@@ -133,7 +133,7 @@ impl LogRateLimiter {
         }
     }
 
-    /// Whether there may be a line; how many there were not since the one before.
+    /// `None` when there may be no line, else how many were left out since the one before.
     fn admit_line(&mut self, now: Instant) -> Option<u64> {
         let passed = now.saturating_duration_since(self.filled);
         let more =

@@ -1,15 +1,15 @@
-//! Which repository a payload is about, read before anybody has vouched for it.
+//! Finds the repository that a payload is about, before the signature is checked.
 //!
-//! The key that a signature is checked with depends on the repository, so something has to be
-//! read first: only names, three levels deep, everything else is skipped without being built.
-//! Names that contradict each other are refused, since a holder of one repository's key could
-//! otherwise sign for another.
+//! The key that the signature is checked with depends on the repository, so something has to be
+//! read first: only names, three levels deep; everything else is skipped without being built. Names
+//! that contradict each other are refused, since a holder of one repository's key could otherwise
+//! sign for another.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The repository of a payload. An organisation's event has no `repo`, an App's neither.
+/// The repository of a payload. Events of an organisation or of an App have no `repo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RepositoryRef {
     pub(crate) org: String,
@@ -22,18 +22,18 @@ impl RepositoryRef {
     }
 }
 
-/// What the bytes of a payload say about themselves.
+/// What the bytes of a payload claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RepositoryClaim {
     /// A JSON object.
     Payload(RepositoryRef),
-    /// Not a JSON object; the identity is what stood before the error.
+    /// Not a JSON object; holds the names that stood before the error.
     Broken(RepositoryRef),
     /// Two names that cannot both be true.
     Contradiction,
 }
 
-/// Reads the identity out of a body that is not to be trusted yet.
+/// Reads the repository out of a body that is not trusted yet.
 pub(crate) fn read_repository_claim(body: &[u8]) -> RepositoryClaim {
     let mut names = RepositoryNames::default();
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -44,7 +44,7 @@ pub(crate) fn read_repository_claim(body: &[u8]) -> RepositoryClaim {
     .deserialize(&mut json)
     .and_then(|()| json.end())
     .is_ok()
-        // Skipped strings are not looked into by serde_json.
+        // serde_json does not validate strings that it skips.
         && std::str::from_utf8(body).is_ok();
     match (names.into_repository(), whole) {
         (None, _) => RepositoryClaim::Contradiction,
@@ -61,12 +61,12 @@ struct RepositoryNames {
     owner_name: Option<String>,
     owner_type: Option<String>,
     organization: Option<String>,
-    /// A key stood twice in one object: which one counts depends on who reads.
+    /// A key occurs twice in one object: which one counts depends on the parser.
     twice: bool,
 }
 
 impl RepositoryNames {
-    /// `None` when they contradict each other.
+    /// `None` when the names contradict each other.
     fn into_repository(self) -> Option<RepositoryRef> {
         if self.twice {
             return None;
@@ -105,7 +105,7 @@ impl RepositoryNames {
                 org: self.organization.unwrap_or_default(),
                 repo: String::new(),
             }),
-            // Half a name names nothing.
+            // An incomplete name names nothing.
             _ => Some(RepositoryRef::default()),
         }
     }
@@ -115,7 +115,7 @@ fn is_valid_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('/')
 }
 
-/// Where in the payload a [`RepositoryVisitor`] stands.
+/// Where in the payload a [`RepositoryVisitor`] is.
 #[derive(Clone, Copy)]
 enum PayloadPosition {
     Top,
@@ -125,7 +125,7 @@ enum PayloadPosition {
     Text(RepositoryNameField),
 }
 
-/// Which name a text is.
+/// Which name a text holds.
 #[derive(Clone, Copy)]
 enum RepositoryNameField {
     FullName,
@@ -137,7 +137,7 @@ enum RepositoryNameField {
 }
 
 impl PayloadPosition {
-    /// Where `key` leads, or nowhere of interest. The number tells keys of one object apart.
+    /// Where `key` leads, if it is read. The number distinguishes keys of one object.
     fn enter_key(self, key: &str) -> Option<(u8, Self)> {
         Some(match (self, key) {
             (Self::Top, "repository") => (1, Self::Repository),

@@ -1,4 +1,4 @@
-//! The HMAC secrets: one token for everybody, or a YAML map of them by repository.
+//! The HMAC secrets: one token for all repositories, or a YAML map of tokens by repository.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use sha2::Sha256;
 
 use super::repository_ref::RepositoryRef;
 
-/// Secrets as a file holds them.
+/// The secrets of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HmacSecrets {
     /// A bare token: good for every payload.
@@ -26,7 +26,7 @@ pub(crate) enum HmacSecrets {
     Keyed(BTreeMap<String, Vec<HmacToken>>),
 }
 
-/// `created_at` is there for rotation and plays no part here.
+/// One token. Its `created_at` is for rotation and is not used here.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct HmacToken {
     value: String,
@@ -49,7 +49,7 @@ impl HmacSecrets {
     /// Whether one of the keys for `identity` made `signature` of `body`.
     ///
     /// Only the most specific level that is present counts: a repository's own keys are not
-    /// complemented by its organisation's. Names are GitHub's, whose case says nothing.
+    /// complemented by its organisation's. The case of names does not matter, as on GitHub.
     pub(crate) fn verify_signature(
         &self,
         identity: &RepositoryRef,
@@ -107,7 +107,7 @@ impl HmacSecretFile {
         })
     }
 
-    /// The secrets as of now: one `stat` a call, a read only after a change.
+    /// The current secrets: one `stat` per call, a read only after a change.
     pub(crate) fn current_secrets(&self) -> Arc<HmacSecrets> {
         let now = std::fs::metadata(&self.path).map(|metadata| file_stamp(&metadata));
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Nothing is lost, nothing is done twice.
+//! No delivery is lost, and none is acted on twice.
 
 use std::{net::SocketAddr, path::Path};
 
@@ -12,7 +12,7 @@ use crate::world::{
     prowjobs,
 };
 
-/// A pull request event that needs no GitHub but for what `closed` needs: nothing.
+/// A pull request event. GitHub itself does not have the pull request.
 fn pull(action: &str, number: u64, head: &str) -> Value {
     json!({
         "action": action, "number": number,
@@ -104,7 +104,7 @@ async fn work_that_was_cut_off_is_done_once() {
     let event = pull("opened", 7, &"a".repeat(40));
     world.hook.deliver("pull_request", "cut", &event).await;
     assert_eq!(world.states().await, ["unit triggered"]);
-    // As if the process had been killed after the job was made and before that was recorded.
+    // As if the process had been killed after it made the job and before it recorded that.
     world
         .hook
         .execute("UPDATE deliveries SET state = 'running', finished_at = NULL WHERE guid = 'cut'")
@@ -119,14 +119,14 @@ async fn work_that_was_cut_off_is_done_once() {
     hook.stop().await;
 }
 
-/// The stand-in that keeps its state in this folder, at this address until `shutdown`.
+/// A stand-in for GitHub with its state in `data`, at `address` until `shutdown`.
 async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToken) -> FakeGithub {
     let options = FakeGithubOptions {
         data: Some(data.to_owned()),
         ..FakeGithubOptions::default()
     };
     let mut started = None;
-    // One that was there before has to let go of both.
+    // An earlier stand-in has to release both.
     eventually("the address is free", async || {
         if let Ok(listener) = TcpListener::bind(address).await {
             let github = FakeGithub::start(options.clone(), listener, shutdown.clone()).await;

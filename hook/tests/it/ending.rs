@@ -1,4 +1,4 @@
-//! At the end hook lets go of its work at once, and takes deliveries until then.
+//! At shutdown hook aborts its work at once, and accepts deliveries until then.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::world::{Hook, HookParts, WorldOptions, cluster, eventually, github_client, listener};
 
-/// A GitHub that answers every question after a minute.
+/// A GitHub that answers every request after a minute.
 async fn slow_github() -> String {
     let listener = listener().await;
     let url = format!("http://{}", listener.local_addr().unwrap());

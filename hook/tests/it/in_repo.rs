@@ -12,7 +12,7 @@ use common::config::Config;
 
 use crate::world::{World, WorldOptions};
 
-/// Only a repository's own jobs, or those and the central ones.
+/// A world with in-repo configuration, and `jobs` as the central ones.
 async fn world(jobs: &'static str) -> World {
     World::with_options(WorldOptions {
         jobs,
@@ -101,7 +101,7 @@ async fn mistakes_are_told_once_and_kept_up_to_date() {
     assert!(third[0].1.contains("can be used now"), "{third:?}");
 }
 
-/// With a status about repositories' own configuration.
+/// With a commit status about in-repo configuration.
 async fn judged() -> World {
     World::with_options(WorldOptions {
         in_repo: true,
@@ -111,7 +111,7 @@ async fn judged() -> World {
     .await
 }
 
-/// State, description and target of the status about the configuration, on the newest commit.
+/// State, description and target of that status, on the newest commit.
 async fn verdict(world: &World, number: u64) -> Option<(String, String, String)> {
     world.idle().await;
     let (org, repo) = ("acme", "widgets");
@@ -302,7 +302,7 @@ async fn a_damaged_mirror_is_made_anew() {
     let (work, _) = world.open_pull("prow-jobs.yaml", OWN).await;
     assert_eq!(world.states().await, ["own triggered"]);
     for file in files_below(&world.mirror().join("objects")) {
-        // Objects are read-only, so another file takes their place.
+        // Objects are read-only, so each file is replaced.
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, "").unwrap();
     }

@@ -1,4 +1,4 @@
-//! Webhooks that come, or are acted on, when the pull request has changed again.
+//! Webhooks that arrive, or are acted on, after the pull request has changed again.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ async fn shown(who: &Person, number: u64) -> Value {
     who.send(reqwest::Method::GET, &path, &Value::Null).await
 }
 
-/// A webhook about the pull request as it was an hour ago.
+/// A webhook about an old state of the pull request.
 fn event(action: &str, pull: &Value) -> Value {
     let mut pull = pull.clone();
     pull["updated_at"] = "2020-01-01T00:00:00Z".into();

@@ -1,5 +1,5 @@
-//! hook on a loopback port, between GitHub's stand-in and a Kubernetes API: the embedded one, or the
-//! cluster of `PROW_TEST_KUBECONFIG`.
+//! Tests hook on a loopback port, with GitHub's stand-in and a Kubernetes API: the embedded one, or
+//! the cluster of `PROW_TEST_KUBECONFIG`.
 
 mod deliveries;
 mod ending;

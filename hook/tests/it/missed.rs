@@ -1,4 +1,4 @@
-//! What GitHub could not deliver arrives when hook is back, once.
+//! What GitHub could not deliver arrives after hook is back, once.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn at_once() -> WorldOptions {
     }
 }
 
-/// Status codes of all attempts at an event's deliveries, oldest first.
+/// The status codes of all attempts to deliver an event, oldest first.
 async fn codes(github: &local::github::FakeGithub, event: &str) -> Vec<u16> {
     let mut deliveries = github.list_deliveries("prow").await.unwrap();
     deliveries.retain(|delivery| delivery.event == event);
@@ -50,7 +50,7 @@ async fn what_happened_while_hook_was_away_is_acted_on_once() {
             && codes(&world.github, "pull_request").await == [200, 0, 200]
     })
     .await;
-    // Both comments speak of the head as it is now; the second finds the first one's job.
+    // Both comments are about the current head; the second finds the first one's job.
     let states = world.states().await;
     assert_eq!(
         states,

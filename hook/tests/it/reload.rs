@@ -1,13 +1,13 @@
-//! Files of the configuration that change while hook runs.
+//! Configuration files that change while hook runs.
 
 use std::time::{Duration, Instant};
 
 use crate::world::{JOBS, World, WorldOptions};
 
-/// Two seconds are promised; machines that build and test at once are slow.
+/// hook promises two seconds; machines that build and test at once are slow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Asks for a job until it runs; how long that took.
+/// Asks for a job until it runs. Returns how long that took.
 async fn runs(world: &World, number: u64, job: &str) -> Duration {
     let begin = Instant::now();
     let state = format!("{job} triggered");

@@ -1,4 +1,4 @@
-//! Repositories that git cannot read, now or ever.
+//! Repositories that git cannot read, for now or for ever.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ presubmits:
   spec: {containers: [{image: alpine, command: [\"true\"]}]}
 ";
 
-/// A push of `sha` to Maria's pull request, as GitHub tells of it.
+/// GitHub's webhook for a push of `sha` to Maria's pull request.
 async fn pushed(world: &World, number: u64, sha: &str) -> Value {
     let path = format!("/repos/acme/widgets/pulls/{number}");
     let get = reqwest::Method::GET;

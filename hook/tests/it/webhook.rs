@@ -1,4 +1,4 @@
-//! Who is let in, and with which answer.
+//! Which requests are accepted, and how the others are refused.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// A good delivery of a body.
+/// A valid delivery of a body.
 fn good(body: &[u8]) -> Request {
     Request {
         method: reqwest::Method::POST,
@@ -139,7 +139,7 @@ async fn every_refusal_has_its_status_and_stores_nothing() {
     assert_eq!(world.hook.count("true").await, before + 1);
 }
 
-/// Sends the head and the beginning of a delivery by hand; what comes back at once.
+/// Sends the header and the first pieces of a delivery; returns the answer to them.
 async fn by_hand(world: &World, framing: &str, piece: &[u8], pieces: usize) -> String {
     let address = world.hook.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_body_is_cut_off_by_length_while_streaming_and_by_time() {
     assert!(answer.starts_with("HTTP/1.1 408"), "too slow: {answer}");
 }
 
-/// A connection that began an unsigned delivery and falls silent.
+/// A connection that begins an unsigned delivery and then sends nothing more.
 async fn silent(world: &World, framing: &str, pieces: &[u8]) -> TcpStream {
     let address = world.hook.url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -197,7 +197,7 @@ async fn silent(world: &World, framing: &str, pieces: &[u8]) -> TcpStream {
          X-Hub-Signature-256: sha256=00\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Who is refused meanwhile need not send it all.
+    // A sender that is refused meanwhile need not send everything.
     let _ = stream.write_all(pieces).await;
     stream
 }

@@ -34,10 +34,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const SECRET: &str = "webhook-secret";
 pub(crate) const REPO: &str = "acme/widgets";
 
-/// How long something may take to come true.
+/// How long a condition may take to become true.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A central job that runs by itself, and one that is asked for.
+/// A central job that starts by itself, and one that only a comment starts.
 pub(crate) const JOBS: &str = "\
 presubmits:
   acme/widgets:
@@ -51,7 +51,7 @@ presubmits:
 ";
 
 /// `acme/widgets` with a first commit on `main`, owned by an organisation of which `maria` is a
-/// member; `stan` is a stranger. The App `prow` is installed on `acme` and tells hook.
+/// member; `stan` is a stranger. The App `prow` is installed on `acme` and sends webhooks to hook.
 pub(crate) struct World {
     pub(crate) github: FakeGithub,
     pub(crate) api: TestCluster,
@@ -62,21 +62,21 @@ pub(crate) struct World {
     folder: TempDir,
 }
 
-/// What a test may choose.
+/// The options of a test.
 pub(crate) struct WorldOptions {
     pub(crate) jobs: &'static str,
     /// `plugins.yaml`.
     pub(crate) plugins: Option<&'static str>,
     pub(crate) in_repo: bool,
-    /// Of the commit status about in-repo configuration.
+    /// The context of the commit status about in-repo configuration.
     pub(crate) status_context: Option<&'static str>,
-    /// Git reaches the repositories as long as this is set.
+    /// Git can reach the repositories while this is set.
     pub(crate) git_door: Option<Arc<AtomicBool>>,
     pub(crate) dry_run: bool,
     pub(crate) body_timeout: Duration,
-    /// When GitHub is asked for what it could not deliver.
+    /// The wait until GitHub is asked for missed deliveries.
     pub(crate) ask_after: Duration,
-    /// … and after a refusal.
+    /// The same wait after a refusal.
     pub(crate) ask_again_after: Duration,
 }
 
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// Ends hook and starts another one on the same data, which lies in the folder.
+    /// Ends hook and starts another one on the same data, which is in the returned folder.
     pub(crate) async fn restart(self) -> (Hook, TestCluster, TempDir) {
         self.hook.stop().await;
         let parts = HookParts {
@@ -189,7 +189,7 @@ impl World {
         (hook, self.api, self.folder)
     }
 
-    /// Hook goes away. The place where GitHub looks for it stays free.
+    /// Stops hook. The address that GitHub sends webhooks to stays free.
     pub(crate) async fn stop_hook(self) -> WorldWithoutHook {
         let address = self.hook.url.strip_prefix("http://").unwrap();
         let address = address.parse().unwrap();
@@ -205,14 +205,14 @@ impl World {
         }
     }
 
-    /// Waits until every webhook was sent and every delivery worked off.
+    /// Waits until every webhook is sent and every delivery is done.
     pub(crate) async fn idle(&self) {
         self.github.wait_for_deliveries().await;
         self.hook.idle().await;
         assert_eq!(self.github.list_unimplemented(), Vec::<String>::new());
     }
 
-    /// Reads repositories' own jobs without hook, on mirrors of its own.
+    /// Reads repositories' own jobs without hook, from separate mirrors.
     pub(crate) fn in_repo_reader(&self) -> InRepoReader {
         let settings = InRepoSettings {
             git_base: self.github.url().to_owned(),
@@ -226,7 +226,7 @@ impl World {
         self.folder.path().join("mirrors/acme/widgets.git")
     }
 
-    /// A file of hook's configuration.
+    /// Writes a file of hook's configuration.
     pub(crate) fn configure(&self, file: &str, content: &str) {
         std::fs::write(self.folder.path().join(file), content).unwrap();
     }
@@ -235,7 +235,7 @@ impl World {
         prowjobs(&self.api).await
     }
 
-    /// `job state`, in the order of names and states.
+    /// `job state` of all jobs, sorted.
     pub(crate) async fn states(&self) -> Vec<String> {
         self.idle().await;
         let jobs = self.prowjobs().await;
@@ -247,7 +247,7 @@ impl World {
         states
     }
 
-    /// What the bot said on a pull request.
+    /// The bot's comments on a pull request.
     pub(crate) async fn bot_comments(&self, number: u64) -> Vec<(u64, String)> {
         let comments = self
             .github
@@ -299,7 +299,7 @@ impl World {
     }
 }
 
-/// A [`World`] whose hook is away.
+/// A [`World`] without a running hook.
 pub(crate) struct WorldWithoutHook {
     pub(crate) github: FakeGithub,
     pub(crate) maria: Person,
@@ -311,7 +311,7 @@ pub(crate) struct WorldWithoutHook {
 }
 
 impl WorldWithoutHook {
-    /// Hook comes back, on the same data.
+    /// Starts hook again, on the same data.
     pub(crate) async fn start_hook(self, choice: WorldOptions) -> World {
         let parts = HookParts {
             client: self.client.clone(),
@@ -416,19 +416,19 @@ impl Hook {
         }
     }
 
-    /// Tells it to end.
+    /// Tells hook to end.
     pub(crate) fn end(&self) {
         self.shutdown.cancel();
     }
 
-    /// Ends it, and waits until it has; where its database is.
+    /// Ends hook, and waits until it has ended. Returns the path of its database.
     pub(crate) async fn stop(self) -> PathBuf {
         self.end();
         self.task.await.unwrap().unwrap();
         self.database
     }
 
-    /// Waits until no delivery is waiting or worked on.
+    /// Waits until no delivery is queued or running.
     pub(crate) async fn idle(&self) {
         eventually("all deliveries are worked off", async || {
             self.count("state IN ('queued', 'running')").await == 0
@@ -436,7 +436,7 @@ impl Hook {
         .await;
     }
 
-    /// Deliveries that fulfil an SQL condition.
+    /// The number of deliveries that fulfil an SQL condition.
     pub(crate) async fn count(&self, condition: &str) -> i64 {
         let sql = format!("SELECT count(*) FROM deliveries WHERE {condition}");
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
@@ -445,7 +445,7 @@ impl Hook {
             .unwrap()
     }
 
-    /// Changes the database behind hook's back.
+    /// Changes the database directly.
     pub(crate) async fn execute(&self, sql: &'static str) {
         sqlx::query(sql)
             .execute(&self.reader().await)
@@ -453,7 +453,7 @@ impl Hook {
             .unwrap();
     }
 
-    /// Why things were done, oldest first.
+    /// The reasons of all decisions, oldest first.
     pub(crate) async fn reasons(&self) -> Vec<String> {
         sqlx::query_scalar("SELECT reason FROM decisions ORDER BY id")
             .fetch_all(&self.reader().await)
@@ -466,7 +466,7 @@ impl Hook {
         sqlx::SqlitePool::connect_with(options).await.unwrap()
     }
 
-    /// Delivers as GitHub does.
+    /// Delivers a webhook as GitHub does.
     pub(crate) async fn deliver(&self, event: &str, guid: &str, payload: &Value) -> u16 {
         let body = payload.to_string();
         let response = http()
@@ -483,7 +483,7 @@ impl Hook {
     }
 }
 
-/// Sends to `github` while the door is open, and knows no repository otherwise.
+/// Redirects to `github` while `door` is set, and answers 404 otherwise.
 async fn start_git_redirect(door: Arc<AtomicBool>, github: &str) -> String {
     let github = github.to_owned();
     let answer = move |uri: axum::http::Uri| {
@@ -521,7 +521,7 @@ fn follow_plugins(
     hook::follow_plugins(&options, &LoadMetrics::default()).unwrap()
 }
 
-/// Opens the database as soon as the hook before has let go of it.
+/// Opens the database as soon as the previous hook has released it.
 async fn open_inbox(database: &Path) -> Inbox {
     let begin = Instant::now();
     loop {
@@ -533,7 +533,7 @@ async fn open_inbox(database: &Path) -> Inbox {
     }
 }
 
-/// Somebody with a token.
+/// A user with a token.
 pub(crate) struct Person {
     url: String,
     token: String,
@@ -576,7 +576,6 @@ impl Person {
     }
 }
 
-/// A work tree.
 pub(crate) struct WorkTree(TempDir);
 
 impl WorkTree {
@@ -625,7 +624,7 @@ pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// A cluster that knows `ProwJob`s.
+/// A cluster with the CRD of `ProwJob`s.
 pub(crate) async fn cluster() -> TestCluster {
     TestCluster::start_cluster(&std::env::temp_dir())
         .await

@@ -1,6 +1,7 @@
 //! The table of Kubernetes' own kinds.
 //!
-//! Only `CustomResourceDefinition`, Pod, Namespace, Lease and Event behave; the rest is stored, so that manifests apply.
+//! Only `CustomResourceDefinition`, Pod, Namespace, Lease and Event have behaviour. The others are
+//! stored only, so that manifests apply.
 
 use std::borrow::Cow;
 
@@ -14,12 +15,14 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-/// Kubernetes' own type of a kind.
+/// Kubernetes' own type for a kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BuiltinType {
-    /// Reads an object into the type and writes it again: wrong types are refused, unknown fields fall away.
+    /// Reads an object into the type and writes it again. Wrong types are refused, unknown fields
+    /// dropped.
     pub(crate) round_trip: fn(Value) -> serde_json::Result<Value>,
-    /// Adds the schema of the type, and of all it is made of; returns the type's name among them.
+    /// Adds the schemas of the type and of all types it contains. Returns the type's name among
+    /// them.
     pub(crate) describe: fn(&mut SchemaGenerator) -> Cow<'static, str>,
 }
 

@@ -1,4 +1,5 @@
-//! Brings an object into the shape of its kind before it is judged: types checked, unknown fields dropped, defaults in.
+//! Decodes an object by the schema of its kind before validation: checks types, drops unknown
+//! fields, fills in defaults.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -8,7 +9,7 @@ use super::object::ensure_child_object;
 use super::resource::{ResourceSchema, ServedResource};
 use super::status::{StatusError, StatusResult};
 
-/// What to do about fields the kind does not have (`fieldValidation`).
+/// What happens to fields that the kind does not have (`fieldValidation`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldValidation {
     Ignore,
@@ -29,7 +30,7 @@ impl FieldValidation {
     }
 }
 
-/// Shapes the object; returns the warnings for the client.
+/// Decodes the object in place. Returns the warnings for the client.
 pub(crate) fn decode_object(
     resource: &ServedResource,
     object: &mut Value,
@@ -109,7 +110,7 @@ fn decode_metadata(resource: &ServedResource, object: &mut Value) -> StatusResul
     Ok(unknown)
 }
 
-/// The paths that are in `before` and not in `after`.
+/// Lists the paths that are in `before` and not in `after`.
 fn list_dropped_fields(path: &str, before: &Value, after: &Value, paths: &mut Vec<String>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -134,7 +135,7 @@ fn list_dropped_fields(path: &str, before: &Value, after: &Value, paths: &mut Ve
     }
 }
 
-/// A Secret's `stringData` is for writing only.
+/// Moves a Secret's write-only `stringData` into `data`, as base64.
 pub(crate) fn encode_string_data(resource: &ServedResource, secret: &mut Value) {
     if &**resource.id() != "secrets" {
         return;

@@ -1,4 +1,4 @@
-//! What kinds there are, as clients find out before they ask for anything.
+//! Discovery: the groups, versions and kinds that clients ask for first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::resource::{ResourceRegistry, ServedResource};
 
-/// `/version`. Clients choose their behaviour by it; it is the version the built-in types are of.
+/// `/version`. Clients choose their behaviour by it. It is the version of the built-in types.
 pub(crate) fn version_info() -> Value {
     json!({
         "major": "1", "minor": "32", "gitVersion": "v1.32.0+embedded", "gitCommit": "", "gitTreeState": "clean",

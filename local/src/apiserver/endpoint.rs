@@ -1,6 +1,6 @@
-//! The API on a port: loopback, TLS, a token, and nothing a web page could reach.
+//! The API on a port: loopback, TLS and a token. No web page can reach it.
 //!
-//! The API runs commands for whoever reaches it, so each start makes its own certificate and token.
+//! Whoever reaches the API can run commands, so each start makes its own certificate and token.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::status::StatusError;
 
-/// What open requests get to end after a shutdown.
+/// Time for open requests to end after a shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -57,7 +57,8 @@ impl ApiEndpoint {
             "users": [{"name": "prow", "user": {"token": self.token}}],
             "contexts": [{"name": "prow", "context": {"cluster": "prow", "user": "prow", "namespace": "default"}}],
         });
-        // Written beside and renamed, so that the mode holds from the first byte and no reader sees half of it.
+        // The file is written under another name and renamed. So the mode holds from the first byte
+        // and no reader sees half of it.
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
         let beside = Path::new(&beside);
@@ -151,7 +152,7 @@ async fn accept_connections(
                 ));
             }
             Err(error) => {
-                // Out of file descriptors, most likely: wait for some to be given back.
+                // Out of file descriptors, most likely: wait until some are free.
                 tracing::warn!(%error, "the embedded API cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -172,7 +173,7 @@ async fn serve_connection(
     let connection =
         builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
-    // How a connection ends is the client's matter.
+    // How a connection ends does not matter here.
     tokio::select! {
         _ = connection.as_mut() => {}
         () = shutdown.cancelled() => {
@@ -182,7 +183,7 @@ async fn serve_connection(
     }
 }
 
-/// Lets in who has the token and comes by a loopback name; a browser page has neither.
+/// Lets in clients that have the token and use a loopback name. A page in a browser has neither.
 async fn guard_request(State(token): State<Arc<String>>, request: Request, next: Next) -> Response {
     match check_access(&token, request.headers(), request.uri().host()) {
         Ok(()) => next.run(request).await,
@@ -229,7 +230,7 @@ fn is_loopback(host: &str) -> bool {
     name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")
 }
 
-/// Compares without telling by its time where the difference is.
+/// Compares in constant time, so that timing does not show where the difference is.
 fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()
         && one

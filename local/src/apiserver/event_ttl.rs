@@ -1,5 +1,5 @@
-//! Event objects go by themselves: an hour after they were last written, as in a cluster, and the oldest where there are
-//! very many.
+//! Deletes Event objects: an hour after they were last written, as in a cluster, and the oldest
+//! beyond [`MAX_EVENTS`].
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,7 +15,7 @@ const EVENT_TTL: SignedDuration = SignedDuration::from_hours(1);
 const MAX_EVENTS: usize = 5000;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Takes old events away, for as long as the API is there.
+/// Deletes old events at each [`SWEEP_INTERVAL`], until the API ends.
 pub(super) async fn sweep_events(api: Weak<ApiServerInner>) {
     while let Some(api) = api.upgrade() {
         let now = Timestamp::now();
@@ -43,7 +43,7 @@ pub(super) async fn sweep_events(api: Weak<ApiServerInner>) {
     }
 }
 
-/// The events that are to go.
+/// Lists the events to delete.
 fn find_expired_events(events: &[Arc<ApiObject>], now: Timestamp) -> Vec<ObjectKey> {
     let mut by_age: Vec<_> = events
         .iter()

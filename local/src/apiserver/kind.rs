@@ -1,4 +1,5 @@
-//! What a kind adds to the generic store: what a new object gets, and which rules it must keep.
+//! What a kind adds to the generic store: what the server sets in a new object, and the rules of
+//! the kind.
 
 mod crd;
 mod meta;
@@ -11,7 +12,7 @@ use super::object::{ensure_child_object, metadata_field};
 use super::resource::{ResourceSchema, ServedResource};
 use super::status::{StatusCause, StatusError, StatusResult};
 
-/// Completes an object that is about to be created: what the server decides, not the client.
+/// Completes an object before it is created, with what the server decides and not the client.
 pub(crate) fn prepare_create(resource: &ServedResource, object: &mut Value) {
     if resource.status
         && let Some(map) = object.as_object_mut()
@@ -37,8 +38,8 @@ pub(crate) fn prepare_create(resource: &ServedResource, object: &mut Value) {
     }
 }
 
-/// Refuses what a person creates to see it run, and nothing would come of. Other kinds of controllers are stored, since
-/// manifests of services have them.
+/// Refuses objects that people create to see them run, and that nothing would run. Other kinds that
+/// need controllers are stored, since manifests of services contain them.
 pub(crate) fn refuse_unrunnable(resource: &ServedResource) -> StatusResult<()> {
     if &**resource.id() != "jobs.batch" {
         return Ok(());
@@ -50,7 +51,7 @@ pub(crate) fn refuse_unrunnable(resource: &ServedResource) -> StatusResult<()> {
     ))
 }
 
-/// Kinds of which a cluster's controllers make something.
+/// Kinds that need a cluster's controllers.
 const CONTROLLED_KINDS: [&str; 7] = [
     "deployments.apps",
     "replicasets.apps",
@@ -61,7 +62,7 @@ const CONTROLLED_KINDS: [&str; 7] = [
     "horizontalpodautoscalers.autoscaling",
 ];
 
-/// What whoever creates an object of the kind should know.
+/// The warning for whoever creates an object of such a kind.
 pub(crate) fn warn_unrunnable(resource: &ServedResource) -> Option<String> {
     let kind = &resource.kind;
     CONTROLLED_KINDS
@@ -69,14 +70,14 @@ pub(crate) fn warn_unrunnable(resource: &ServedResource) -> Option<String> {
         .then(|| format!("the embedded API stores a {kind} and runs nothing for it"))
 }
 
-/// What is set on every write, new or changed.
+/// Sets what the server sets on every write, to a new or an existing object.
 pub(crate) fn prepare_write(resource: &ServedResource, object: &mut Value, now: &Value) {
     if &**resource.id() == "customresourcedefinitions.apiextensions.k8s.io" {
         crd::set_crd_status(object, now);
     }
 }
 
-/// Refuses an object that breaks a rule of its kind. `old` is there on an update.
+/// Refuses an object that breaks a rule of its kind. `old` is set on an update.
 pub(crate) fn validate_object(
     resource: &ServedResource,
     object: &Value,

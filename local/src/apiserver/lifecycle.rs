@@ -1,7 +1,9 @@
-//! How objects go: grace, finalizers, owners, and what a namespace or a kind takes with it.
+//! How objects are deleted: grace period, finalizers, owners, and the contents of a namespace or a
+//! kind.
 //!
-//! A cluster's garbage collector works some time later; here a deletion and all that follows from it are one commit,
-//! so nothing is left behind by a crash. The events are the same and come in the same order.
+//! A cluster's garbage collector works some time later. Here a deletion and all that follows from
+//! it are one commit, so a crash leaves nothing behind. The events are the same and come in the
+//! same order.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +19,6 @@ use super::store::Txn;
 const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
-/// What a deletion asks for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeleteOptions {
     pub(crate) grace: Option<i64>,
@@ -26,7 +27,7 @@ pub(crate) struct DeleteOptions {
     pub(crate) version: Option<String>,
 }
 
-/// What becomes of the objects that are owned.
+/// What happens to the dependents of the deleted object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum PropagationPolicy {
     #[default]
@@ -35,20 +36,19 @@ pub(crate) enum PropagationPolicy {
     Orphan,
 }
 
-/// What became of a deletion.
 #[derive(Debug)]
 pub(crate) enum DeletionOutcome {
     Gone(Arc<ApiObject>),
-    /// Marked; it goes when grace and finalizers are over.
+    /// Marked for deletion; removed when its grace period and finalizers are over.
     Going(Arc<ApiObject>),
 }
 
-/// The time as Kubernetes writes it.
+/// A time in Kubernetes' format, in whole seconds.
 pub(crate) fn whole_seconds(at: Timestamp) -> Value {
     Value::String(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// Deletes an object, or marks it as going.
+/// Deletes an object, or marks it for deletion.
 pub(crate) fn delete_object(
     txn: &mut Txn<'_>,
     resource: &ServedResource,
@@ -138,7 +138,7 @@ fn list_finalizers(value: &Value) -> impl Iterator<Item = &str> {
         .filter_map(Value::as_str)
 }
 
-/// Seconds a pod has to end by itself; only one that is on a node and not done gets any.
+/// Seconds that a pod has to end by itself: 0 unless it is on a node and has not ended.
 fn grace_period(resource: &ServedResource, value: &Value, options: &DeleteOptions) -> i64 {
     if &**resource.id() != "pods" {
         return 0;
@@ -160,7 +160,7 @@ fn grace_period(resource: &ServedResource, value: &Value, options: &DeleteOption
     if asked < 0 { 1 } else { asked }
 }
 
-/// Sets the deletion time, or brings it forward; says whether anything changed.
+/// Sets the deletion time, or an earlier one. Returns whether anything changed.
 fn set_deletion_timestamp(
     value: &mut Value,
     resource: &ServedResource,
@@ -191,7 +191,7 @@ fn set_deletion_timestamp(
     true
 }
 
-/// Whether an updated object was only waiting for this update to go.
+/// Whether the object was marked for deletion, and neither finalizers nor a grace period keep it.
 pub(crate) fn is_deletion_complete(resource: &ServedResource, value: &Value) -> bool {
     let meta = &value["metadata"];
     let waits_for_runner =
@@ -201,7 +201,7 @@ pub(crate) fn is_deletion_complete(resource: &ServedResource, value: &Value) -> 
         && !waits_for_runner
 }
 
-/// Takes an object away and, with it, everything that only it owned.
+/// Removes an object, and everything that only it owned.
 pub(crate) fn remove_with_dependents(
     txn: &mut Txn<'_>,
     object: &Arc<ApiObject>,
@@ -221,7 +221,7 @@ pub(crate) fn remove_with_dependents(
     Ok(last)
 }
 
-/// An object that was created when all its owners were gone already goes too.
+/// Deletes a newly created object whose owners are all gone already.
 pub(crate) fn collect_if_orphaned(
     txn: &mut Txn<'_>,
     resource: &ServedResource,
@@ -265,7 +265,7 @@ fn drop_owner(txn: &mut Txn<'_>, dependent: &ApiObject, owner: &str) -> StatusRe
     txn.put_object(dependent.key.clone(), value).map(|_| ())
 }
 
-/// Whether a namespace still holds objects, or a kind has any.
+/// Whether a namespace holds objects, or a kind has any.
 fn has_contents(txn: &Txn<'_>, object: &ApiObject) -> bool {
     match &*object.key.resource {
         "namespaces" => list_resource_ids(txn, true)
@@ -298,7 +298,7 @@ fn list_resource_ids(txn: &Txn<'_>, namespaced: bool) -> BTreeSet<Arc<str>> {
         .collect()
 }
 
-/// After removals: lets go what was only waiting for them.
+/// After removals: removes the objects whose deletion waited for them.
 pub(crate) fn finish_deletions(txn: &mut Txn<'_>) -> StatusResult<()> {
     loop {
         let removed = txn.take_removed();

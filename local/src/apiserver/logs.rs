@@ -18,24 +18,24 @@ use super::status::{StatusCause, StatusError, StatusResult};
 pub(crate) use times::LogTimeRecorder;
 use times::LogTimes;
 
-/// How often a followed log is looked at.
+/// How often a followed log is checked for new bytes.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const CHUNK: usize = 64 << 10;
 
 /// The log file of one container: `<logs>/<namespace>/<pod uid>/<container>.log`.
 ///
-/// The runner appends to it; whoever reads takes whole bytes as they are, no line format in between. When they were
-/// written is told by a file beside it.
+/// The pod runner appends to it. Readers take the bytes as they are; there is no line format. A
+/// second file (`.times`) says when the bytes were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSource {
     path: PathBuf,
 }
 
-/// What part of a log is asked for.
+/// Which part of a log a request asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PodLogOptions {
     follow: bool,
-    /// Of the run of the container before this one.
+    /// Of the container's run before this one.
     pub(crate) previous: bool,
     tail_lines: Option<u64>,
     limit_bytes: Option<u64>,
@@ -44,7 +44,7 @@ pub(crate) struct PodLogOptions {
 }
 
 impl PodLogOptions {
-    /// What a request of the log of the pod `name` asks for.
+    /// Reads the parameters of a request for the log of the pod `name`.
     pub(crate) fn parse_params(
         params: &QueryParams,
         name: &str,
@@ -102,7 +102,7 @@ fn parse_time_param(params: &QueryParams, name: &str) -> StatusResult<Option<Tim
 }
 
 impl LogSource {
-    /// Where the runner writes the output of a container and the API reads it.
+    /// The file that the pod runner writes the container's output to, and the API reads.
     pub fn new(logs: &Path, namespace: &str, pod_uid: &str, container: &str) -> Self {
         Self {
             path: logs
@@ -112,7 +112,7 @@ impl LogSource {
         }
     }
 
-    /// The file itself.
+    /// The path of the log file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -124,7 +124,7 @@ impl LogSource {
         }
     }
 
-    /// When its bytes were written, see [`LogTimeRecorder`].
+    /// The file that says when the bytes were written, see [`LogTimeRecorder`].
     pub(crate) fn times_path(&self) -> PathBuf {
         self.path.with_extension("times")
     }
@@ -133,7 +133,8 @@ impl LogSource {
         self.path.exists()
     }
 
-    /// The asked part; with `follow` on until `ended` and everything written before that is sent.
+    /// Streams the requested part. With `follow`, streams on until `ended`, and sends everything
+    /// written before that.
     pub(crate) fn stream_log<F>(
         self,
         options: PodLogOptions,
@@ -170,12 +171,11 @@ struct LogReader<F> {
     left: u64,
 }
 
-/// A log that is being read.
 struct OpenLog {
     file: File,
-    /// The offset of what comes next.
+    /// The offset of the next byte.
     at: u64,
-    /// Whether a line begins there.
+    /// Whether a line begins at this offset.
     begins_line: bool,
 }
 
@@ -187,7 +187,7 @@ impl<F: Fn() -> bool> LogReader<F> {
         };
         let mut buffer = vec![0; CHUNK];
         loop {
-            // Asked before reading: what was written before the end is then still read.
+            // Asked before reading, so that what was written before the end is still read.
             let last = !self.options.follow || (self.ended)();
             let count = if self.left == 0 {
                 0
@@ -233,7 +233,7 @@ impl<F: Fn() -> bool> LogReader<F> {
         })
     }
 
-    /// What was read, with the time in front of each line where that is asked for.
+    /// The bytes as they are, or with the time in front of each line if timestamps were requested.
     async fn add_timestamps(&self, open: &mut OpenLog, read: Vec<u8>) -> std::io::Result<Vec<u8>> {
         if !self.options.timestamps {
             return Ok(read);
@@ -253,7 +253,7 @@ impl<F: Fn() -> bool> LogReader<F> {
     }
 }
 
-/// Where the first line begins that does not begin before `offset`.
+/// Finds the first line that begins at `offset` or later.
 async fn find_line(file: &mut File, offset: u64) -> std::io::Result<u64> {
     let Some(mut at) = offset.checked_sub(1) else {
         return Ok(0);
@@ -272,7 +272,7 @@ async fn find_line(file: &mut File, offset: u64) -> std::io::Result<u64> {
     }
 }
 
-/// Where the last `lines` lines begin.
+/// Finds where the last `lines` lines begin.
 async fn find_tail(file: &mut File, lines: u64) -> std::io::Result<u64> {
     let length = file.seek(SeekFrom::End(0)).await?;
     if lines == 0 {

@@ -1,6 +1,8 @@
-//! `managedFields`: who wrote which field, what apply may take, and what it gives up.
+//! `managedFields`: which manager owns which field. Server-side apply reads it for conflicts and
+//! for fields to remove.
 //!
-//! Every write is recorded, not only apply's, or apply could not see whom it conflicts with.
+//! Every write is recorded, not only apply's. Otherwise apply could not find conflicts with other
+//! writers.
 
 mod fields;
 mod merge;
@@ -16,12 +18,12 @@ use super::status::{StatusError, StatusResult};
 use fields::{FieldPath, FieldSet, changed_fields, list_leaf_fields, path_text};
 use typing::FieldTyping;
 
-/// Who writes, and how.
+/// Who writes, and by which operation.
 #[derive(Debug, Clone)]
 pub(crate) struct FieldManager {
     name: String,
     subresource: String,
-    /// With server-side apply: exactly the fields that were applied.
+    /// Only for server-side apply: exactly the applied fields.
     applied: Option<FieldSet>,
 }
 
@@ -37,7 +39,7 @@ struct ManagedFieldsEntry {
 }
 
 impl FieldManager {
-    /// A create, a PUT or a patch.
+    /// The manager of a create, a PUT or a patch.
     pub(crate) fn for_update(name: &str, subresource: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -46,7 +48,7 @@ impl FieldManager {
         }
     }
 
-    /// Server-side apply of `object`.
+    /// The manager of a server-side apply of `object`.
     pub(crate) fn for_apply(
         name: &str,
         subresource: &str,
@@ -77,7 +79,7 @@ impl FieldManager {
     }
 }
 
-/// Brings `new`'s managed fields up to date with what `manager` has changed.
+/// Updates `new`'s managed fields with what `manager` has changed.
 pub(crate) fn update_managed_fields(
     resource: &ServedResource,
     old: Option<&Value>,
@@ -111,7 +113,7 @@ pub(crate) fn update_managed_fields(
             .cloned()
             .collect(),
     };
-    // Who changes nothing leaves no new time behind, so that doing a thing twice is one write.
+    // A write that changes nothing keeps its old time, so applying twice is one write.
     let touched = mine.is_none() || owned != fields || !changes.is_empty();
     match mine {
         Some(at) => {
@@ -142,9 +144,10 @@ pub(crate) fn update_managed_fields(
     }
 }
 
-/// The object after `manager` has applied `applied`: its fields in, those it no longer names out.
+/// The object after `manager` has applied `applied`: the applied fields set, and those it no longer
+/// applies removed.
 ///
-/// Fails with the conflicts when it would change fields of others, unless it may `force` them.
+/// Fails with the conflicts if that changes fields of other managers, unless `force` is set.
 pub(crate) fn server_side_apply(
     resource: &ServedResource,
     old: &Value,

@@ -1,6 +1,7 @@
-//! A stored object: its JSON text, and beside it only what indexes and selectors ask for.
+//! A stored object: its JSON text, and the fields that indexes and selectors need.
 //!
-//! The text is kept instead of a tree: lists and watches send it as it is, and 100,000 objects stay small.
+//! The text is kept instead of a tree. Lists and watches send it unchanged, and 100,000 objects
+//! stay small.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Where an object is: `resource` is `plural` or `plural.group`, `namespace` is empty for cluster-scoped kinds.
+/// Identifies an object. `resource` is `plural` or `plural.group`; `namespace` is empty for
+/// cluster-scoped kinds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectKey {
     pub(crate) resource: Arc<str>,
@@ -27,14 +29,14 @@ impl ObjectKey {
     }
 }
 
-/// One version of one object. Immutable: a change makes another one.
+/// One version of one object. Immutable: a change makes a new one.
 #[derive(Debug)]
 pub(crate) struct ApiObject {
     pub(crate) key: ObjectKey,
     pub(crate) version: u64,
     pub(crate) uid: String,
     pub(crate) labels: BTreeMap<String, String>,
-    /// UIDs of the objects this one lives and dies with.
+    /// UIDs of the objects that own this one.
     pub(crate) owners: Vec<String>,
     pub(crate) deleting: bool,
     pub(crate) text: Bytes,
@@ -62,7 +64,7 @@ struct OwnerUid {
 }
 
 impl ApiObject {
-    /// Reads the indexed part of an object's JSON text.
+    /// Reads the indexed fields from an object's JSON text.
     pub(crate) fn parse_json(key: ObjectKey, text: Bytes) -> serde_json::Result<Self> {
         let meta = serde_json::from_slice::<PartialObject>(&text)?.metadata;
         Ok(Self {
@@ -81,12 +83,12 @@ impl ApiObject {
         })
     }
 
-    /// The object as a tree, to be changed or looked into.
+    /// The object as a tree.
     pub(crate) fn to_value(&self) -> Value {
         serde_json::from_slice(&self.text).expect("stored text was written from a value")
     }
 
-    /// The same object as of a later version: what a watcher is told when it goes.
+    /// The same object at a later version, as watchers get it when it is deleted.
     pub(crate) fn at_version(&self, version: u64) -> Self {
         let mut value = self.to_value();
         value["metadata"]["resourceVersion"] = Value::String(version.to_string());
@@ -95,12 +97,12 @@ impl ApiObject {
     }
 }
 
-/// The string at `/metadata/<field>` or "".
+/// The string at `/metadata/<field>`, or "".
 pub(crate) fn metadata_field<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap_or_default()
 }
 
-/// The mutable object at `field`, created when it is not there.
+/// The mutable object at `field`, created if it is missing.
 pub(crate) fn ensure_child_object<'a>(
     object: &'a mut Value,
     field: &str,

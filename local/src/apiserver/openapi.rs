@@ -1,8 +1,9 @@
-//! `/openapi`: what `kubectl explain` shows, and what kubectl's validation needs to know, which is that the server
-//! validates by itself: every kind is listed with the `fieldValidation` parameter.
+//! `/openapi`: what `kubectl explain` shows, and what kubectl's validation reads. Every kind is
+//! listed with the `fieldValidation` parameter, which says that the server validates.
 //!
-//! Version 3 describes all kinds, Kubernetes' own from their types. Version 2 describes none: kubectl takes it only where
-//! there is no version 3, and a kind without a schema as valid.
+//! Version 3 describes all kinds, Kubernetes' own from their types. Version 2 describes none.
+//! kubectl uses version 2 only where there is no version 3, and takes a kind without a schema as
+//! valid.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::generate::SchemaSettings;
@@ -15,8 +16,8 @@ pub(crate) fn v2_document(registry: &ResourceRegistry) -> Value {
     json!({"swagger": "2.0", "info": document_info(), "paths": build_paths(registry.list_resources().map(AsRef::as_ref)), "definitions": {}})
 }
 
-/// The same with nothing in it, in protobuf (`openapi.v2.Document`): kubectl before 1.27 reads no JSON here, and
-/// takes a kind without a schema as valid.
+/// The same document, but empty, in protobuf (`openapi.v2.Document`). kubectl before 1.27 reads no
+/// JSON here, and takes a kind without a schema as valid.
 pub(crate) fn v2_protobuf() -> Vec<u8> {
     let field = |number: u8, content: &[u8]| -> Vec<u8> {
         let length = u8::try_from(content.len()).expect("short texts");
@@ -26,7 +27,7 @@ pub(crate) fn v2_protobuf() -> Vec<u8> {
     [field(1, b"2.0"), field(2, &info)].concat()
 }
 
-/// `/openapi/v3`: where each group's document is.
+/// `/openapi/v3`: the URL of each group's document.
 pub(crate) fn v3_index(registry: &ResourceRegistry) -> Value {
     let mut documents = Map::new();
     for resource in registry.list_resources() {
@@ -39,7 +40,7 @@ pub(crate) fn v3_index(registry: &ResourceRegistry) -> Value {
     json!({"paths": documents})
 }
 
-/// `/openapi/v3/api/v1` and the like, unless nothing is served there.
+/// `/openapi/v3/api/v1` and the like. `None` if nothing is served there.
 pub(crate) fn v3_group_document(registry: &ResourceRegistry, path: &str) -> Option<Value> {
     let all = registry.list_resources().map(AsRef::as_ref);
     let resources: Vec<&ServedResource> = all
@@ -55,7 +56,7 @@ pub(crate) fn v3_group_document(registry: &ResourceRegistry, path: &str) -> Opti
     )
 }
 
-/// The schemas of the kinds and of all they are made of, by their names.
+/// The schemas of the kinds and of all types they contain, by name.
 fn build_schemas(resources: &[&ServedResource]) -> Map<String, Value> {
     let mut generator = SchemaSettings::openapi3().into_generator();
     let mut custom = Vec::new();
@@ -82,13 +83,13 @@ fn build_schemas(resources: &[&ServedResource]) -> Map<String, Value> {
     schemas
 }
 
-/// As a real server names them: the group's words the other way round.
+/// The name that a real server gives the schema: with the parts of the group reversed.
 fn custom_name(resource: &ServedResource) -> String {
     let group: Vec<&str> = resource.group.rsplit('.').collect();
     format!("{}.{}.{}", group.join("."), resource.version, resource.kind)
 }
 
-/// The schema of a custom kind with what every object has.
+/// The schema of a custom kind, with the fields that every object has.
 fn with_object_fields(schema: &Value, meta: Value) -> Value {
     let mut schema = schema.clone();
     let text = |description: &str| json!({"type": "string", "description": description});
@@ -100,7 +101,7 @@ fn with_object_fields(schema: &Value, meta: Value) -> Value {
     schema
 }
 
-/// Which kind a path or a schema is about.
+/// The kind that a path or a schema is about.
 const KIND_OF: &str = "x-kubernetes-group-version-kind";
 
 fn group_version_kind(resource: &ServedResource) -> Value {

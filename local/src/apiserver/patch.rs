@@ -1,4 +1,4 @@
-//! The patch formats: a document and a patch in, a document out.
+//! The patch formats: functions from a document and a patch to a document.
 
 use axum::body::Bytes;
 use serde_json::Value;
@@ -37,7 +37,8 @@ pub(crate) fn json_patch(object: &Value, body: &Bytes) -> StatusResult<Value> {
     Ok(patched)
 }
 
-/// Removes from `object` what shaping has removed from `shaped`, and nothing is added: defaults are not applied fields.
+/// Removes from `object` what decoding has removed from `shaped`. Adds nothing: defaults are not
+/// applied fields.
 pub(crate) fn retain_known_fields(object: &mut Value, shaped: &Value) {
     match (object, shaped) {
         (Value::Object(object), Value::Object(shaped)) => {

@@ -1,6 +1,8 @@
-//! Reads the few protobuf bodies that `kubectl create namespace|secret|configmap|serviceaccount` send since 1.32.
+//! Reads the protobuf bodies that `kubectl create namespace|secret|configmap|serviceaccount` sends
+//! since 1.32.
 //!
-//! Nothing is ever answered in protobuf, and other kinds are refused with 415: clients that speak it speak JSON too.
+//! No answer is in protobuf. Other kinds are refused with 415; clients that use protobuf can use
+//! JSON, too.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
@@ -9,7 +11,7 @@ use super::status::{StatusError, StatusResult};
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
-/// What every such body starts with, before the envelope.
+/// The bytes that every such body starts with, before the envelope.
 const MAGIC: &[u8] = b"k8s\0";
 
 type MessageFields = &'static [(u64, &'static str, ProtobufFieldKind)];
@@ -24,7 +26,7 @@ enum ProtobufFieldKind {
     /// Values are base64 in JSON.
     BytesMap,
     Message(MessageFields),
-    /// Decided by the server whatever it says.
+    /// Read and ignored, since the server decides the value.
     Ignored,
 }
 
@@ -81,7 +83,7 @@ const READABLE_KINDS: &[(&str, &str, MessageFields)] = &[
             (4, "automountServiceAccountToken", ProtobufFieldKind::Flag),
         ],
     ),
-    // What is asked does not matter: the answer is always yes.
+    // The request does not matter: the answer is always yes.
     (
         "authorization.k8s.io/v1",
         "SelfSubjectAccessReview",
@@ -100,7 +102,7 @@ const REVIEW_FIELDS: MessageFields = &[
     (3, "status", ProtobufFieldKind::Ignored),
 ];
 
-/// The object in a body of [`MEDIA_TYPE`].
+/// Decodes the object in a body of [`MEDIA_TYPE`].
 pub(crate) fn decode_protobuf(body: &[u8]) -> StatusResult<Value> {
     let broken =
         || StatusError::bad_request("the body is not an object in Kubernetes' protobuf form");
@@ -152,7 +154,8 @@ impl<'a> ProtobufField<'a> {
     }
 }
 
-/// A message's fields in order; `None` if it is cut short or of a wire type that Kubernetes does not use.
+/// A message's fields in order. `None` if it is cut short or has a wire type that Kubernetes does
+/// not use.
 fn parse_fields(mut bytes: &[u8]) -> Option<Vec<(u64, ProtobufField<'_>)>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
@@ -185,7 +188,7 @@ fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// `None` when the message has something that would be lost. Empty values are as good as absent.
+/// `None` if a part of the message would be lost. Empty values count as absent.
 fn read_message(message: MessageFields, bytes: &[u8]) -> Option<Map<String, Value>> {
     let mut object = Map::new();
     for (number, field) in parse_fields(bytes)? {

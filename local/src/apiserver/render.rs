@@ -1,4 +1,4 @@
-//! How an object is answered: as it is, as its metadata alone, or as a row of a table.
+//! The form of a response: the object, its metadata alone, or a table for kubectl.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::resource::ServedResource;
 use super::status::StatusResult;
 use super::table::{self, IncludeObject};
 
-/// The form a client accepts.
+/// The form that a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResponseFormat {
     Object,
@@ -22,7 +22,7 @@ pub(crate) enum ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// The first form in `Accept` that is known here.
+    /// The first supported form in `Accept`.
     pub(crate) fn negotiate_format(
         headers: &HeaderMap,
         params: &QueryParams,
@@ -109,7 +109,7 @@ impl ResponseFormat {
         }
     }
 
-    /// A bookmark in the form of the other events.
+    /// A bookmark in the same form as the other events.
     pub(crate) fn render_bookmark(self, object: Value) -> Bytes {
         let rendered = match self {
             Self::Object => object,
@@ -124,7 +124,7 @@ pub(super) fn partial_metadata(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
-/// A list from its items' texts, which need not be read for it.
+/// Joins the texts of a list's items without parsing them.
 fn list_text(head: &Value, meta: &Value, items: impl Iterator<Item = Bytes>) -> Bytes {
     let mut text = head.to_string();
     text.pop();

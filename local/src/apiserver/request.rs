@@ -1,4 +1,4 @@
-//! What a request asks for: its path, its query, its media types.
+//! What a request asks for: path, query and media types.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use super::protobuf;
 use super::selector::ObjectSelector;
 use super::status::{StatusError, StatusResult};
 
-/// The place in `/api/v1/…` or `/apis/GROUP/VERSION/…` a request names. Absent parts are empty.
+/// The parts of a path below `/api/v1/…` or `/apis/GROUP/VERSION/…`. Absent parts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RequestInfo {
     pub(crate) group: String,
@@ -36,7 +36,8 @@ impl RequestInfo {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return None,
         };
-        // `/namespaces/NAME/status` is about the namespace, `/namespaces/NAME/pods` about what it holds.
+        // `/namespaces/NAME/status` is about the namespace, `/namespaces/NAME/pods` about its
+        // contents.
         let (namespace, rest) = match rest {
             ["namespaces", name, sub @ ("status" | "finalize")] => {
                 ("", &["namespaces", *name, *sub][..])
@@ -61,7 +62,7 @@ impl RequestInfo {
     }
 }
 
-/// One percent-encoded path segment; `None` if it is not valid UTF-8.
+/// Decodes one percent-encoded path segment. `None` if it is not valid UTF-8.
 fn decode_segment(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
@@ -103,7 +104,7 @@ impl QueryParams {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    /// `None` when the parameter is not there.
+    /// `None` when the parameter is missing.
     pub(crate) fn get_flag(&self, name: &str) -> StatusResult<Option<bool>> {
         match self.0.get(name).map(String::as_str) {
             None => Ok(None),
@@ -115,7 +116,7 @@ impl QueryParams {
         }
     }
 
-    /// `None` when the parameter is not there or empty.
+    /// `None` when the parameter is missing or empty.
     pub(crate) fn get_number<N: FromStr>(&self, name: &str) -> StatusResult<Option<N>> {
         match self.get_text(name) {
             "" => Ok(None),
@@ -143,7 +144,8 @@ impl QueryParams {
         }
     }
 
-    /// Deletion options from the query, overridden by those of the body.
+    /// The deletion options of the query, overridden by those of the body, and whether it is a dry
+    /// run.
     pub(crate) fn delete_options(&self, body: &Value) -> StatusResult<(DeleteOptions, bool)> {
         let grace = match body["gracePeriodSeconds"].as_i64() {
             Some(seconds) => Some(seconds),
@@ -181,7 +183,7 @@ impl QueryParams {
     }
 }
 
-/// Who writes: the `fieldManager`, else the first word of the user agent.
+/// The name of the writer: `fieldManager`, else the first word of the user agent.
 pub(crate) fn field_manager_name(params: &QueryParams, headers: &HeaderMap) -> String {
     let named = params.get_text("fieldManager");
     if !named.is_empty() {
@@ -206,7 +208,7 @@ pub(crate) fn content_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-/// A body that is JSON, or YAML where that is said.
+/// Parses a body that is JSON, or YAML or protobuf if `content_type` says so.
 pub(crate) fn parse_body(content_type: &str, body: &[u8]) -> StatusResult<Value> {
     match content_type {
         "" | "application/json" => serde_json::from_slice(body)

@@ -1,4 +1,4 @@
-//! The kinds the API knows: Kubernetes' own, and those that `CustomResourceDefinitions` add.
+//! The kinds that the API serves: Kubernetes' own, and those of `CustomResourceDefinitions`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct ServedResource {
     pub(crate) short_names: Vec<String>,
     pub(crate) categories: Vec<String>,
     pub(crate) namespaced: bool,
-    /// Has a `/status` subresource; writes to the object itself leave the status alone.
+    /// Has a `/status` subresource; writes to the object itself do not change the status.
     pub(crate) status: bool,
     pub(crate) shape: ResourceSchema,
     /// `additionalPrinterColumns` of a custom kind.
@@ -27,12 +27,12 @@ pub(crate) struct ServedResource {
     id: Arc<str>,
 }
 
-/// How an object of a kind is checked and pruned.
+/// How an object of a kind is validated and pruned.
 #[derive(Debug)]
 pub(crate) enum ResourceSchema {
-    /// Read into Kubernetes' own type and written again.
+    /// Decoded into Kubernetes' own type and encoded again.
     Typed(builtin::BuiltinType),
-    /// By the schema of its `CustomResourceDefinition`, which is also there as it was given.
+    /// By the schema of its `CustomResourceDefinition`, parsed and as given.
     Schema(Box<StructuralSchema>, Value),
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct PrinterColumn {
 }
 
 impl ServedResource {
-    /// `plural`, or `plural.group`: the name in messages, and the key of its table in the store.
+    /// `plural`, or `plural.group`. The name in messages, and the table in the store.
     pub(crate) fn id(&self) -> &Arc<str> {
         &self.id
     }
@@ -82,7 +82,8 @@ impl ServedResource {
         }
     }
 
-    /// The resource one version of a `CustomResourceDefinition` describes, if that version is served.
+    /// The resource that a version of a `CustomResourceDefinition` describes. `None` if it is not
+    /// served.
     pub(super) fn from_crd_version(crd: &Value, version: &Value) -> Option<Self> {
         if version["served"] != true {
             return None;
@@ -144,14 +145,14 @@ fn parse_printer_column(value: &Value) -> PrinterColumn {
     }
 }
 
-/// Every served resource, by its place in the URL: (group, version, plural).
+/// Every served resource, by the parts of its URL: (group, version, plural).
 #[derive(Debug, Default)]
 pub(crate) struct ResourceRegistry {
     resources: BTreeMap<(String, String, String), Arc<ServedResource>>,
 }
 
 impl ResourceRegistry {
-    /// The built-in kinds and the given `CustomResourceDefinitions`.
+    /// Registers the built-in kinds and the given `CustomResourceDefinitions`.
     pub(crate) fn new(crds: impl Iterator<Item = Value>) -> Self {
         let mut registry = Self::default();
         for entry in builtin::BUILTIN_KINDS {
@@ -189,7 +190,7 @@ impl ResourceRegistry {
             .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
     }
 
-    /// The resource whose objects live in the store's table `id`, in any served version.
+    /// The resource whose objects are in the store's table `id`, in any served version.
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<ServedResource>> {
         self.resources
             .values()

@@ -1,4 +1,4 @@
-//! The verbs on resources: finds what a request is about and hands it to the verb.
+//! The verbs on resources: finds the resource of a request and calls the handler of its verb.
 
 mod create;
 mod delete;
@@ -25,7 +25,7 @@ use super::resource::ServedResource;
 use super::status::{StatusError, StatusResult};
 use super::store::{ClusterStore, Txn};
 
-/// Largest request body, as of a real server.
+/// Largest request body, as on a real server.
 pub(super) const BODY_BYTES: usize = 3 << 20;
 
 /// One request on a resource.
@@ -143,7 +143,7 @@ async fn other_subresource(
     }
 }
 
-/// Who can read only protobuf gets nothing; JSON is all there is.
+/// Refuses clients that accept only protobuf: all answers are JSON.
 fn refuse_protobuf_only(headers: &HeaderMap) -> StatusResult<()> {
     let accept = headers
         .get(header::ACCEPT)
@@ -181,7 +181,7 @@ impl ResourceRequest {
         parse_body(content_type(&self.headers), &self.body)
     }
 
-    /// A body that may be missing, as of DELETE.
+    /// A body that may be missing, as in DELETE.
     fn optional_body(&self) -> StatusResult<Value> {
         if self.body.is_empty() {
             Ok(Value::Null)
@@ -191,7 +191,7 @@ impl ResourceRequest {
     }
 }
 
-/// The stored object, or the 404 that names it.
+/// The stored object, or a 404 with its name.
 fn get_existing_object(
     txn: &Txn<'_>,
     resource: &ServedResource,
@@ -201,7 +201,7 @@ fn get_existing_object(
         .ok_or_else(|| StatusError::not_found(resource, &key.name))
 }
 
-/// An object as a JSON response, with warnings for who asked for them.
+/// A JSON response, with the warnings in its headers.
 fn json_response(code: StatusCode, text: Bytes, warnings: &[String]) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = code;

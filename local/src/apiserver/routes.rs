@@ -1,4 +1,4 @@
-//! The router: what is about the server itself here, everything about resources in `rest`.
+//! The router: handlers about the server itself are here, those about resources in `rest`.
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::status::StatusError;
 use super::{ApiServer, discovery, openapi, rest};
 
-/// Asked for with `@` in the place of the last but one dot, which is no valid media type to answer with.
+/// Clients ask for it with `@` instead of the last but one dot. That is no valid media type to
+/// answer with.
 const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 pub(super) fn build_router(api: ApiServer) -> Router {

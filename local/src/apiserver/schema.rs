@@ -1,8 +1,9 @@
-//! The schema of a custom kind: refuses what breaks it, drops what it does not name, fills in defaults.
+//! The schema of a custom kind: validates objects, drops unknown fields, fills in defaults.
 //!
-//! Understood: type, required, enum, anyOf/oneOf/allOf/not, bounds of numbers, strings and lists, pattern, nullable,
-//! additionalProperties, default, and the `x-kubernetes-*` keys for preserving, int-or-string, list and map types.
-//! Not understood: `x-kubernetes-validations`; such a `CustomResourceDefinition` is refused when it is created.
+//! Supported: type, required, enum, anyOf/oneOf/allOf/not, bounds of numbers, strings and lists,
+//! pattern, nullable, additionalProperties, default, and the `x-kubernetes-*` keys for preserving,
+//! int-or-string, list and map types. Not supported: `x-kubernetes-validations`; a
+//! `CustomResourceDefinition` with it is refused when it is created.
 
 mod validate;
 
@@ -56,7 +57,7 @@ struct SchemaBounds {
 }
 
 impl StructuralSchema {
-    /// Reads `openAPIV3Schema`; what is not understood is passed over (see the module's text).
+    /// Parses `openAPIV3Schema`. Unsupported keys are ignored (see the module's documentation).
     pub(crate) fn parse_schema(value: &Value) -> Self {
         let sub = |field: &str| {
             value
@@ -121,12 +122,12 @@ impl StructuralSchema {
         self.properties.get(name).or(self.additional.as_deref())
     }
 
-    /// The schema of the elements of a list.
+    /// The schema of a list's elements.
     pub(crate) fn items(&self) -> Option<&Self> {
         self.items.as_deref()
     }
 
-    /// Drops unknown fields of a whole object (not its type and metadata); returns their paths.
+    /// Drops unknown fields of a whole object, but not its type and metadata. Returns their paths.
     pub(crate) fn prune_unknown_fields(&self, object: &mut Value) -> Vec<String> {
         let mut dropped = Vec::new();
         self.prune_at("", true, object, &mut dropped);
@@ -166,7 +167,8 @@ impl StructuralSchema {
         }
     }
 
-    /// Fills in what has a default, and drops nulls that may not be null, as Kubernetes does before validating.
+    /// Fills in defaults, and drops nulls of fields that are not nullable, as Kubernetes does
+    /// before validation.
     pub(crate) fn fill_defaults(&self, value: &mut Value) {
         match value {
             Value::Object(map) => self.fill_object(map),

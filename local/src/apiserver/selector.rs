@@ -1,4 +1,4 @@
-//! Label and field selectors: which objects of a list or watch are meant.
+//! Label and field selectors: which objects a list or watch selects.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl ObjectSelector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// Refuses fields the kind cannot be selected by, as a real server does.
+    /// Refuses fields that the kind cannot be selected by, as a real server does.
     pub(crate) fn check_fields(&self, resource: &str) -> StatusResult<()> {
         for requirement in &self.fields {
             let path = requirement.path.as_str();
@@ -85,7 +85,7 @@ impl ObjectSelector {
 }
 
 impl FieldRequirement {
-    /// Whether the object's text allows it: most objects need not be read to know that they are others.
+    /// Whether the object's text may match. Rules out most objects without parsing them.
     fn may_match(&self, object: &ApiObject) -> bool {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./".contains(&byte);
         let is_told = self.equal && !matches!(&*self.value, "" | "false");

@@ -1,7 +1,7 @@
-//! Kubernetes' `Status`: how every refusal is told to a client.
+//! Kubernetes' `Status`: the error response for clients.
 //!
-//! Not for failures of this program itself: those are logged where they are met and reach the client as a fixed
-//! "internal error".
+//! Not for failures of this program itself. Those are logged where they happen, and the client gets
+//! a fixed "internal error".
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
@@ -50,7 +50,7 @@ impl StatusCause {
         }
     }
 
-    /// One for each of the `details`.
+    /// One cause for each of the `details`.
     pub(crate) fn invalid_values(field: &str, value: &Value, details: &[String]) -> Vec<Self> {
         let cause = |detail: &String| Self::invalid_value(field, value, detail);
         details.iter().map(cause).collect()
@@ -157,13 +157,13 @@ impl StatusError {
         Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(resource, name)
     }
 
-    /// A write that was based on an older version of the object.
+    /// A write based on an older version of the object.
     pub(crate) fn object_modified(resource: &ServedResource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         Self::operation_conflict(resource, name, why)
     }
 
-    /// Server-side apply met fields that others own: `(manager, field)` pairs.
+    /// Server-side apply would change fields of other managers: `(manager, field)` pairs.
     pub(crate) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
         let told: Vec<String> = conflicts
             .iter()
@@ -219,7 +219,7 @@ impl StatusError {
         failure
     }
 
-    /// A request, not an object, whose parameters contradict each other.
+    /// A request whose parameters contradict each other; not an object.
     pub(crate) fn invalid_options(kind: &str, field: &str, why: &str) -> Self {
         let message = format!("{kind}.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with_cause(
@@ -229,7 +229,7 @@ impl StatusError {
         )
     }
 
-    /// The parameters of a request, which are an object of a kind of their own.
+    /// Invalid parameters of a request, which are an object of their own kind.
     pub(crate) fn invalid_params(kind: &str, name: &str, causes: &[StatusCause]) -> Self {
         let told: Vec<String> = causes.iter().map(StatusCause::to_string).collect();
         let message = format!("{kind} {name:?} is invalid: {}", told.join(", "));
@@ -248,7 +248,7 @@ impl StatusError {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
     }
 
-    /// Creation in a namespace that is being deleted.
+    /// An object is created in a namespace that is being deleted.
     pub(crate) fn namespace_terminating(
         resource: &ServedResource,
         name: &str,
@@ -268,7 +268,7 @@ impl StatusError {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
-    /// A client asks for a version that is not there yet.
+    /// A client asks for a version that does not exist yet.
     pub(crate) fn too_large_resource_version(asked: u64, latest: u64) -> Self {
         Self::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -312,7 +312,7 @@ impl StatusError {
         )
     }
 
-    /// A part of Kubernetes that this stand-in leaves out on purpose.
+    /// A part of Kubernetes that the embedded API leaves out on purpose.
     pub(crate) fn not_built(what: &str) -> Self {
         Self::not_implemented(format!("{what} is not built in the embedded API"))
     }
@@ -330,7 +330,7 @@ impl StatusError {
         )
     }
 
-    /// The `Status` object, as a response body or inside an `ERROR` watch event.
+    /// The `Status` object, as a response body or in an `ERROR` watch event.
     pub(crate) fn to_status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

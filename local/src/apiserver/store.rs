@@ -1,7 +1,8 @@
 //! Every object of the cluster, in memory for readers and in `SQLite` for the next start.
 //!
-//! One writer: jobs queue up, run one after the other against the state and each other's changes, and are committed
-//! together; only then do readers, watchers and the callers see any of it. What waits during a commit is the next one.
+//! There is one writer. Jobs queue up, and run one after the other on the state and each other's
+//! changes. They are committed together. Only then do readers, watchers and the callers see any of
+//! it. The jobs that wait during a commit are in the next one.
 
 mod change_log;
 mod database;
@@ -24,7 +25,7 @@ use super::lifecycle;
 use super::status::{StatusError, StatusResult};
 use database::StoreDatabase;
 
-/// Jobs taken into one commit at most.
+/// Jobs in one commit, at most.
 const MAX_BATCH: usize = 256;
 
 type WriteJob = Box<dyn FnOnce(&mut Txn<'_>) -> WriteReply + Send>;
@@ -63,12 +64,12 @@ impl ClusterStore {
         })
     }
 
-    /// Commits what is under way and gives the file free. Later writes fail.
+    /// Commits pending jobs and unlocks the file. Later writes fail.
     pub(crate) async fn close_store(&self) {
         self.stop.cancel();
         let writer = self.writer.lock().expect("no holder panics").take();
         if let Some(writer) = writer {
-            // A panicked writer has nothing left to wait for.
+            // If the writer panicked there is nothing left to wait for.
             let _ = writer.await;
         }
     }
@@ -80,13 +81,13 @@ impl ClusterStore {
             .expect("the writer's lock section does not panic")
     }
 
-    /// Changes whenever something was committed, to its version.
+    /// Changes to the new version after each commit.
     pub(crate) fn watch_version(&self) -> watch::Receiver<u64> {
         self.latest.clone()
     }
 
-    /// Runs `job` in its turn; returns its result once its changes are committed. A job that fails changes nothing,
-    /// and neither does one that `dry_run`s.
+    /// Queues `job` and returns its result once its changes are committed. A job that fails, or
+    /// that is a `dry_run`, changes nothing.
     pub(crate) async fn submit_write<T, F>(
         &self,
         now: Timestamp,
@@ -113,7 +114,7 @@ impl ClusterStore {
                 txn.rollback_job(mark);
             }
             Box::new(move |committed| {
-                // The caller may have gone away; its write stands all the same.
+                // The caller may have gone away. Its write is committed all the same.
                 let _ = answer.send(committed.and(result));
             })
         };

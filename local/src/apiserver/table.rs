@@ -1,4 +1,4 @@
-//! `kubectl get`: objects as rows, with the columns of their kind.
+//! `kubectl get`: objects as table rows, with the columns of their kind.
 
 mod columns;
 mod jsonpath;
@@ -10,7 +10,7 @@ use super::render::partial_metadata;
 use super::resource::ServedResource;
 use super::status::{StatusError, StatusResult};
 
-/// What a row carries of its object.
+/// How much of its object a row contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IncludeObject {
     Nothing,
@@ -31,7 +31,7 @@ impl IncludeObject {
     }
 }
 
-/// The objects as a `Table`.
+/// Renders the objects as a `Table`.
 pub(crate) fn render_table(
     resource: &ServedResource,
     meta: &Value,
@@ -70,7 +70,7 @@ pub(crate) fn render_table(
     })
 }
 
-/// A bookmark among tables: a row that shows nothing, around the bookmark's metadata.
+/// A bookmark for clients that get tables: one empty row with the bookmark's metadata.
 pub(crate) fn render_bookmark(object: &Value) -> Value {
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": object["metadata"]["resourceVersion"]},

@@ -1,4 +1,5 @@
-//! What the pod runner's tests execute as a container; `prow` answers to the same argument itself.
+//! The program that the kubelet tests execute as a container. `prow` answers to the same argument
+//! itself.
 
 fn main() -> std::process::ExitCode {
     local::kubelet::container_main()

@@ -1,6 +1,6 @@
-//! Who may do what in which repository: the one rule every route asks.
+//! Who may do what in which repository: the rule that every route checks.
 //!
-//! Does not know tokens; that is `caller`.
+//! Knows no tokens; those are in `caller`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub enum PermissionLevel {
     Write,
 }
 
-/// What an App may do, by GitHub's names: `contents`, `statuses`, `pull_requests`, `members` …
+/// The permissions of an App, by GitHub's names, such as `contents`, `statuses`, `pull_requests`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppPermissions(pub BTreeMap<String, PermissionLevel>);
 
@@ -34,7 +34,7 @@ impl<const N: usize> From<[(&str, PermissionLevel); N]> for AppPermissions {
 }
 
 impl AppPermissions {
-    /// `metadata: read` comes with every installation, as at GitHub.
+    /// Every installation has `metadata: read`, as on GitHub.
     pub(crate) fn allows_level(&self, scope: &str, level: PermissionLevel) -> bool {
         (scope == "metadata" && level == PermissionLevel::Read)
             || self.0.get(scope).is_some_and(|have| *have >= level)
@@ -88,7 +88,7 @@ impl AppPermissions {
             .unwrap_or_default()
     }
 
-    /// `None` where a level is neither `read` nor `write`.
+    /// `None` if a level is not known.
     pub(crate) fn from_value(value: &Value) -> Option<AppPermissions> {
         let mut permissions = AppPermissions::default();
         for (scope, level) in value.as_object()? {
@@ -103,12 +103,12 @@ impl AppPermissions {
     }
 }
 
-/// What a route needs. One of `scopes` is enough for an App.
+/// The permission that a route requires. For an App one of `scopes` is enough.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequiredPermission {
     scopes: &'static [&'static str],
     level: PermissionLevel,
-    /// A user who can read may do it: comment, open a pull request.
+    /// Users who can read may do it, too: comment, open a pull request.
     anyone: bool,
 }
 
@@ -145,7 +145,7 @@ pub(crate) const CHECKS: &[&str] = &["checks"];
 pub(crate) const PULLS: &[&str] = &["pull_requests"];
 pub(crate) const ISSUES: &[&str] = &["issues", "pull_requests"];
 
-/// Ok, or the error GitHub gives: what may not be read is not found.
+/// Returns Ok, or the error that GitHub returns: what the caller may not read is not found.
 pub(crate) async fn check_access(
     store: &GithubStore,
     caller: &Caller,
@@ -191,7 +191,7 @@ pub(crate) async fn check_access(
     }
 }
 
-/// A user's standing in a repository, GitHub's `permission`.
+/// A user's role in a repository, GitHub's `permission`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RepoRole {
     None,
@@ -211,7 +211,7 @@ impl RepoRole {
     }
 }
 
-/// Owners administer, members of the owning organisation write, collaborators have what they were given.
+/// Owners have admin, members of the owning organisation write, collaborators what they were given.
 pub(crate) async fn find_repo_role(
     store: &GithubStore,
     repo: &StoredRepo,

@@ -1,4 +1,4 @@
-//! Who sends a request: told by its `Authorization` header.
+//! Identifies the caller of a request by its `Authorization` header.
 
 use axum::extract::FromRequestParts;
 use base64::{
@@ -26,7 +26,7 @@ pub(crate) enum Caller {
     Installation(InstallationCaller),
 }
 
-/// A valid token of an installation.
+/// The App that a valid installation token belongs to, and what the token allows.
 #[derive(Clone, Debug)]
 pub(crate) struct InstallationCaller {
     pub(crate) hash: String,
@@ -47,7 +47,7 @@ impl InstallationCaller {
 }
 
 impl Caller {
-    /// In whose name the caller writes.
+    /// The account that the caller writes as.
     pub(crate) fn require_account(&self) -> Result<&StoredAccount, RestError> {
         match self {
             Caller::Anonymous => Err(RestError::AuthenticationRequired),
@@ -57,7 +57,7 @@ impl Caller {
         }
     }
 
-    /// The App, where it speaks for itself.
+    /// The App, if the caller is an App with its own JWT.
     pub(crate) fn require_app(&self) -> Result<&StoredApp, RestError> {
         match self {
             Caller::App(app) => Ok(app),
@@ -100,7 +100,7 @@ pub(crate) async fn identify_caller(
         .ok()
         .and_then(parse_authorization)
         .ok_or(RestError::BadCredentials)?;
-    // An assertion has three parts; no token of ours has a dot.
+    // An App's JWT has two dots; none of our tokens has a dot.
     if token.matches('.').count() == 2 {
         return Ok(Caller::App(verify_app_jwt(store, &token, now).await?));
     }
@@ -185,7 +185,7 @@ async fn verify_app_jwt(
 
     let key = DecodingKey::from_rsa_pem(app.public_key.as_bytes()).map_err(anyhow::Error::from)?;
     let mut validation = Validation::new(Algorithm::RS256);
-    // The times are judged below, in GitHub's words.
+    // The times are checked below, with GitHub's messages.
     validation.validate_exp = false;
     validation.required_spec_claims.clear();
     jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| UNDECODABLE)?;
@@ -197,7 +197,7 @@ async fn verify_app_jwt(
     Ok(app)
 }
 
-/// GitHub lets an assertion live for ten minutes from now, and wants it issued before now.
+/// GitHub accepts an assertion that was issued before now and expires within ten minutes.
 fn check_jwt_times(issued: Option<i64>, expires: Option<i64>, now: i64) -> Result<(), RestError> {
     match (issued, expires) {
         (Some(issued), _) if issued > now => Err(RestError::Unauthorized(

@@ -1,4 +1,4 @@
-//! What the stand-in tells Apps: one function an event, from rows to queued webhooks.
+//! Webhook events for Apps: one function per event, from rows to queued deliveries.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,8 @@ use super::{
     webhook_sender::enqueue_delivery,
 };
 
-/// Tells every App that is installed on the repository's owner; all get the same delivery id, as at GitHub.
+/// Sends the event to every App that is installed on the repository's owner. All get the same
+/// delivery id, as on GitHub.
 pub(crate) async fn emit_repo_event(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -53,7 +54,7 @@ fn simple_installation(installation: &StoredInstallation) -> Value {
     })
 }
 
-/// A pull request as it is now. Whether it can be merged is still unknown when GitHub tells of a change.
+/// Sends a pull request as it is now. `mergeable` is still unknown then, as in GitHub's webhooks.
 pub(crate) async fn emit_pull_request(
     context: &FakeGithubContext,
     pull: &StoredPull,

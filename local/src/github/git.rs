@@ -1,6 +1,6 @@
-//! A bare repository, asked and changed through the `git` command.
+//! A bare repository, read and changed through the `git` command.
 //!
-//! Knows nothing of pull requests; what a stranger names is resolved here before git sees it.
+//! Knows nothing of pull requests. Revisions from outside are resolved here before git sees them.
 
 mod commits;
 mod diff;
@@ -41,14 +41,14 @@ pub(crate) struct TreeEntry {
     pub(crate) path: String,
 }
 
-/// What became of joining two commits.
+/// The result of merging two commits.
 pub(crate) enum MergeTreeResult {
-    /// The tree that holds both.
+    /// The merged tree.
     Tree(String),
     Conflict,
 }
 
-/// A `git` that reads no configuration but the repository's own.
+/// A `git` command that reads no configuration but the repository's own.
 pub(crate) fn git_command() -> Command {
     let mut command = Command::new("git");
     command
@@ -70,7 +70,7 @@ impl BareRepo {
         &self.dir
     }
 
-    /// Makes the repository, empty or as a copy of `source`; nothing where it is there already.
+    /// Makes the repository, empty or as a copy of `source`. Does nothing if it exists.
     pub(crate) async fn init_or_clone(&self, source: Option<&BareRepo>) -> anyhow::Result<()> {
         if self.dir.join("HEAD").exists() {
             return Ok(());
@@ -82,14 +82,15 @@ impl BareRepo {
         };
         run_to_end(git.arg(&self.dir), None).await?;
         for (key, value) in [
-            // A collection in the background would race clones (and the tests' clean-up).
+            // Garbage collection in the background would race with clones (and with the tests'
+            // clean-up).
             ("gc.auto", "0"),
             ("receive.autogc", "false"),
             ("maintenance.auto", "false"),
             ("http.receivepack", "true"),
             ("uploadpack.allowFilter", "true"),
             ("uploadpack.allowAnySHA1InWant", "true"),
-            // Pull request refs are ours to write; a push to one is refused, as at GitHub.
+            // Only the stand-in writes pull request refs. A push to one is refused, as on GitHub.
             ("receive.hideRefs", "refs/pull"),
         ] {
             self.run_git(&["config", key, value]).await?;
@@ -113,7 +114,7 @@ impl BareRepo {
         .await
     }
 
-    /// Whether git answers with success, for questions of yes or no.
+    /// Whether git exits with success, for yes-or-no questions.
     async fn git_succeeds(&self, args: &[&str]) -> anyhow::Result<bool> {
         let status = git_command()
             .arg("--git-dir")
@@ -128,7 +129,7 @@ impl BareRepo {
         Ok(status.success())
     }
 
-    /// The refs under a prefix as `refs/heads/`, by name.
+    /// The refs under a prefix such as `refs/heads/`, by name.
     pub(crate) async fn list_refs(&self, prefix: &str) -> anyhow::Result<Vec<GitRef>> {
         let text = self
             .run_git(&[
@@ -167,7 +168,8 @@ impl BareRepo {
             .map(|found| found.sha))
     }
 
-    /// The commit meant by a branch, a tag, a full or shortened hash, or `refs/…`; nothing else, so no `@{…}` or `^`.
+    /// Resolves a branch, a tag, a full or shortened hash, or `refs/…` to a commit. Nothing else,
+    /// so no `@{…}` or `^`.
     pub(crate) async fn resolve_commit(&self, rev: &str) -> anyhow::Result<Option<String>> {
         let is_hash =
             (4..=40).contains(&rev.len()) && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -223,7 +225,7 @@ impl BareRepo {
         Ok(name.starts_with("refs/") && self.git_succeeds(&["check-ref-format", name]).await?)
     }
 
-    /// Brings one ref of another repository of the stand-in here, under another name.
+    /// Fetches one ref of another repository of the stand-in, under another name.
     pub(crate) async fn fetch_ref(
         &self,
         from: &BareRepo,
@@ -262,7 +264,7 @@ impl BareRepo {
             .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))
     }
 
-    /// Joins two commits without a work tree.
+    /// Merges two commits without a work tree.
     pub(crate) async fn merge_tree(
         &self,
         base: &str,
@@ -286,7 +288,7 @@ impl BareRepo {
         }
     }
 
-    /// What is at `path` of a commit: the entry itself, and a folder's entries.
+    /// The entry at `path` of a commit, a file or a folder.
     pub(crate) async fn find_entry(
         &self,
         commit: &str,
@@ -299,7 +301,7 @@ impl BareRepo {
             .pop())
     }
 
-    /// The entries of a folder; the root where `path` is empty.
+    /// The entries of a folder. An empty `path` is the root.
     pub(crate) async fn list_folder(
         &self,
         commit: &str,
@@ -329,13 +331,13 @@ impl BareRepo {
         Ok(entries.collect())
     }
 
-    /// What differs, in git's own words.
+    /// The diff of a range, as git prints it.
     pub(crate) async fn diff_text(&self, range: &str) -> anyhow::Result<Vec<u8>> {
         let args = ["diff", "--no-ext-diff", "--no-textconv", "-M", range];
         self.run_git_bytes(&args, None).await
     }
 
-    /// The commits of a range, as mails.
+    /// The commits of a range in mail format.
     pub(crate) async fn patch_text(&self, range: &str) -> anyhow::Result<Vec<u8>> {
         self.run_git_bytes(&["format-patch", "--stdout", range], None)
             .await
@@ -358,7 +360,7 @@ async fn run_to_end(command: &mut Command, input: Option<&[u8]>) -> anyhow::Resu
         .spawn()
         .context("running git (is it installed?)")?;
     let stdin = child.stdin.take();
-    // Both at once: git may answer before it has read everything.
+    // At the same time: git may write its output before it has read everything.
     let feed = async {
         if let (Some(mut stdin), Some(input)) = (stdin, input) {
             stdin.write_all(input).await?;

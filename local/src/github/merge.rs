@@ -1,4 +1,4 @@
-//! Merging a pull request, as the button does.
+//! Merges a pull request, as GitHub's button does.
 
 use serde_json::json;
 
@@ -10,17 +10,17 @@ use super::{
     store::{PullState, StoredAccount, StoredPull, current_timestamp},
 };
 
-/// How a merge is asked for; nothing given means GitHub's defaults.
+/// The parameters of a merge. Missing ones have GitHub's defaults.
 #[derive(Debug, Default, serde::Deserialize)]
 pub(crate) struct MergePullBody {
     pub(crate) commit_title: Option<String>,
     pub(crate) commit_message: Option<String>,
-    /// The head must be this one still.
+    /// The merge fails if the head is another commit.
     pub(crate) sha: Option<String>,
     pub(crate) merge_method: Option<String>,
 }
 
-/// Returns the commit that landed on the base branch.
+/// Returns the new commit on the base branch.
 pub(crate) async fn merge_pull(
     context: &FakeGithubContext,
     mut pull: StoredPull,

@@ -1,4 +1,5 @@
-//! What every request passes: who may reach the server at all, changes in turn, `ETag`s, GitHub's headers.
+//! Middleware for every request: checks `Host` and `Origin`, serializes writes, adds `ETag`s and
+//! GitHub's headers.
 
 use std::sync::atomic::Ordering;
 
@@ -16,13 +17,13 @@ use super::{
     response::{NotImplementedMarker, RestError},
 };
 
-/// GitHub's limit an hour. It is counted, never enforced.
+/// GitHub's limit per hour. Requests are counted; the limit is never enforced.
 const RATE_LIMIT: u64 = 5000;
-/// No JSON body that the stand-in understands is larger.
+/// No JSON body that the stand-in accepts is larger.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// Refuses what no client sends on purpose: another name for the server (DNS rebinding), and
-/// anything a web page sends.
+/// whatever a web page sends.
 pub(crate) async fn check_host_and_origin(
     State(context): State<FakeGithubContext>,
     request: Request<Body>,
@@ -56,7 +57,7 @@ pub(crate) async fn check_host_and_origin(
     response
 }
 
-/// A change runs alone, and to its end even if its client goes away.
+/// Runs one write at a time, each to its end even if its client goes away.
 pub(crate) async fn serialize_writes(
     State(context): State<FakeGithubContext>,
     request: Request<Body>,
@@ -65,7 +66,7 @@ pub(crate) async fn serialize_writes(
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    // The body first, so that a slow sender holds up nobody.
+    // The body is read first, so that a slow sender delays nobody.
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -78,7 +79,7 @@ pub(crate) async fn serialize_writes(
         .unwrap_or_else(|error| RestError::Internal(error.into()).into_response())
 }
 
-/// GitHub's headers, and 304 for who has the answer already.
+/// Adds GitHub's headers. Answers 304 to clients that have the response already.
 pub(crate) async fn add_github_headers(
     State(context): State<FakeGithubContext>,
     request: Request<Body>,
@@ -116,7 +117,7 @@ pub(crate) async fn add_github_headers(
     response
 }
 
-/// GitHub gives some things in other forms than JSON, which nobody should take JSON for.
+/// Media types that GitHub has and the stand-in does not. Nobody should get JSON for those.
 fn unsupported_media_type(headers: &HeaderMap) -> Option<String> {
     let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
     let kinds = accept
@@ -160,7 +161,7 @@ async fn add_etag(response: Response, known: Option<&HeaderValue>) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Weak comparison, as `If-None-Match` asks for.
+/// Weak comparison, as `If-None-Match` requires.
 fn etag_matches(known: &str, tag: &str) -> bool {
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     known.trim() == "*" || known.split(',').any(|one| bare(one) == bare(tag))

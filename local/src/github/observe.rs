@@ -1,4 +1,5 @@
-//! What came of it, for tests and for the demo's table: pull requests, comments, statuses, deliveries.
+//! Reads the results, for tests and for the demo's table: pull requests, comments, statuses,
+//! deliveries.
 
 use anyhow::bail;
 use serde_json::Value;
@@ -45,19 +46,19 @@ pub struct ObservedDelivery {
     pub guid: String,
     pub event: String,
     pub action: Option<String>,
-    /// 0 where there was no answer.
+    /// 0 if there was no answer.
     pub status_code: u16,
     pub redelivery: bool,
     pub payload: Value,
 }
 
 impl FakeGithub {
-    /// Returns when every webhook queued so far has been answered or given up on.
+    /// Returns when every webhook queued so far was answered or has failed.
     pub async fn wait_for_deliveries(&self) {
         self.context.deliverer.wait_until_idle().await;
     }
 
-    /// The webhooks an App was sent, oldest first.
+    /// The webhooks that were sent to an App, oldest first.
     ///
     /// # Errors
     /// When the App is unknown.
@@ -87,7 +88,7 @@ impl FakeGithub {
         Ok(deliveries)
     }
 
-    /// The requests met so far that GitHub would have answered and the stand-in does not.
+    /// The requests so far that GitHub would have answered and the stand-in did not.
     #[must_use]
     pub fn list_unimplemented(&self) -> Vec<String> {
         self.context

@@ -1,7 +1,8 @@
-//! Pages for people: what GitHub's links lead to, small, without a form and without a secret.
+//! Pages for people: the targets of GitHub's links. They are small, and have no forms and no
+//! secrets.
 //!
-//! Anybody on the machine may look, so private repositories are not shown, and tokens are named by
-//! the file they are in, which only their owner can read.
+//! Anybody on the machine may read them. So private repositories are not shown, and a page names
+//! the file of a token, which only its owner can read, and not the token.
 
 mod checks;
 mod commit;
@@ -34,10 +35,10 @@ use super::{
 };
 
 const STYLE: &str = include_str!("page/style.css");
-/// Shows what has changed.
+/// Updates a page when its content has changed.
 const SCRIPT: &str = include_str!("page/live.js");
 
-/// Nothing but the two texts above is obeyed, whatever strangers wrote.
+/// Browsers obey nothing but the two texts above, whatever users wrote.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = |text| BASE64_STANDARD.encode(Sha256::digest(text));
     let policy = format!(
@@ -84,7 +85,6 @@ pub(super) fn page_router() -> Router<FakeGithubContext> {
         .route(&of("/raw/{*rest}"), get(files::show_raw_file))
 }
 
-/// A link, and its words.
 #[derive(Debug)]
 struct HtmlLink {
     label: String,
@@ -100,11 +100,11 @@ impl HtmlLink {
     }
 }
 
-/// What stands around every page.
+/// The parts that every page has.
 struct PageLayout {
     style: &'static str,
     script: &'static str,
-    /// From the start page to the one above this.
+    /// The links from the start page to the page above this one.
     above: Vec<HtmlLink>,
 }
 
@@ -117,7 +117,7 @@ impl PageLayout {
         }
     }
 
-    /// Of a page within a repository.
+    /// The layout of a page of a repository.
     fn for_repo(repo: &StoredRepo) -> PageLayout {
         PageLayout::new(vec![
             HtmlLink::new(
@@ -155,7 +155,7 @@ fn add_security_headers(headers: &mut HeaderMap) {
     }
 }
 
-/// What a file holds, to be looked at and never obeyed.
+/// The content of a file as plain text, which browsers show and never obey.
 fn plain_text_response(bytes: Vec<u8>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     let mut response = (kind, bytes).into_response();
@@ -167,14 +167,14 @@ fn redirect_to(to: &str) -> RestResult {
     Ok(Redirect::to(to).into_response())
 }
 
-/// A repository that anybody may look at.
+/// Finds a repository that anybody may read.
 async fn find_public_repo(
     context: &FakeGithubContext,
     owner: &str,
     name: &str,
 ) -> Result<(StoredRepo, BareRepo), RestError> {
     if context.store.find_account_by_login(owner).await?.is_none() {
-        // No account, so perhaps a part of the API that is not there.
+        // No such account: perhaps a part of GitHub's API that is not implemented.
         return Err(RestError::Unbuilt(format!("GET /{owner}/{name}")));
     }
     let repo = context
@@ -194,7 +194,7 @@ struct MissingPage {
     path: String,
 }
 
-/// Tells a person with a browser that there is nothing here, in words instead of JSON.
+/// Answers 404 to browsers with a page instead of JSON.
 pub(super) async fn html_not_found(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT);
     let is_person = accept
@@ -215,7 +215,7 @@ pub(super) async fn html_not_found(request: Request, next: Next) -> Response {
         .unwrap_or_else(axum::response::IntoResponse::into_response)
 }
 
-/// The first twelve of a commit's name.
+/// The first twelve digits of a commit's hash.
 fn short_sha(sha: &str) -> &str {
     sha.get(..12).unwrap_or(sha)
 }
@@ -227,7 +227,7 @@ fn pluralize_count(number: impl Borrow<i64>, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// GitHub's times, for people.
+/// A time of GitHub's API, for people.
 fn format_time(time: &str) -> String {
     time.parse::<jiff::Timestamp>().map_or_else(
         |_| time.to_owned(),

@@ -12,7 +12,7 @@ use super::{
 const LARGEST_PAGE: usize = 100;
 const USUAL_PAGE: usize = 30;
 
-/// Which page a request asks for, and how to ask for others.
+/// Which page a request asks for, and the URL for links to others.
 #[derive(Clone, Debug)]
 pub(crate) struct Pagination {
     page: usize,
@@ -37,7 +37,7 @@ impl FromRequestParts<FakeGithubContext> for Pagination {
 }
 
 impl Pagination {
-    /// As GitHub, nonsense is read as if nothing had been asked.
+    /// Invalid values are ignored, as on GitHub.
     fn parse_query(path: String, query: &str) -> Pagination {
         let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
             .into_owned()
@@ -67,7 +67,7 @@ impl Pagination {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The items of the page asked for.
+    /// The items of the requested page.
     pub(crate) fn take_page<T>(&self, items: Vec<T>) -> Vec<T> {
         let skipped = self.page.saturating_sub(1).saturating_mul(self.per_page);
         items
@@ -88,7 +88,7 @@ impl Pagination {
         self.reply_with_links(total, page.into())
     }
 
-    /// Answers with `body`, which shows one page of `total` items.
+    /// Answers with `body`, which has one page of `total` items.
     pub(crate) fn reply_with_links(&self, total: usize, body: Value) -> RestResult {
         let mut response = Json(body).into_response();
         if let Some(link) = self.link_header(total) {
@@ -100,7 +100,7 @@ impl Pagination {
         Ok(response)
     }
 
-    /// `None` where everything fits on one page.
+    /// `None` if everything fits on one page.
     fn link_header(&self, total: usize) -> Option<String> {
         let last = total.div_ceil(self.per_page).max(1);
         let mut links = Vec::new();

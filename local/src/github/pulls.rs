@@ -1,6 +1,7 @@
-//! A pull request's life: opened, its head and base move, closed.
+//! The lifecycle of pull requests: open, move head or base, close, reopen.
 //!
-//! `refs/pull/N/head` and `refs/pull/N/merge` of the base repository follow. Merging is `merge`.
+//! Keeps `refs/pull/N/head` and `refs/pull/N/merge` of the base repository up to date. Merging is
+//! in `merge`.
 
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::{
     store::{NewPull, PullState, StoredAccount, StoredPull, StoredRepo, current_timestamp},
 };
 
-/// What somebody asks to be merged, and where.
+/// A pull request to open.
 pub(crate) struct PullProposal<'a> {
     pub(crate) title: &'a str,
     pub(crate) body: Option<&'a str>,
@@ -80,7 +81,7 @@ pub(crate) async fn open_pull(
     Ok(pull)
 }
 
-/// The repository and branch that `head` names, seen from `repo`.
+/// Finds the repository and branch that `head` names for `repo`.
 async fn resolve_head<'a>(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -123,7 +124,7 @@ async fn fetch_head_ref(context: &FakeGithubContext, pull: &StoredPull) -> anyho
         .await
 }
 
-/// Works out anew what depends on head and base, and stores it.
+/// Computes what depends on head and base, and stores it.
 pub(crate) async fn refresh_pull(
     context: &FakeGithubContext,
     pull: &mut StoredPull,
@@ -152,7 +153,7 @@ pub(crate) async fn refresh_pull(
     Ok(())
 }
 
-/// The merge as it would be; `None` for a conflict.
+/// Makes the test merge. `None` if there is a conflict.
 async fn create_test_merge(
     git: &BareRepo,
     base: &str,
@@ -173,7 +174,7 @@ async fn create_test_merge(
     ))
 }
 
-/// A branch has moved, or is gone: the open pull requests from it follow, or close.
+/// After a branch moved or was deleted: updates or closes the open pull requests from it.
 pub(crate) async fn on_head_moved(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -200,7 +201,7 @@ pub(crate) async fn on_head_moved(
     Ok(())
 }
 
-/// Whether pull requests into this branch can be merged is worked out anew; nobody is told.
+/// Computes anew whether pull requests into this branch can be merged. Sends no webhook.
 pub(crate) async fn on_base_moved(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -223,7 +224,7 @@ pub(crate) async fn close_pull(
     events::emit_pull_request(context, &pull, sender, "closed", json!({})).await
 }
 
-/// Opens a closed one again. What happened to its branch in the meantime is taken in.
+/// Reopens a closed pull request, with what happened to its branch in the meantime.
 pub(crate) async fn reopen_pull(
     context: &FakeGithubContext,
     mut pull: StoredPull,

@@ -1,6 +1,6 @@
-//! What follows when refs have moved: webhooks, and pull requests that move along.
+//! Processes moved refs: sends webhooks and updates pull requests.
 //!
-//! It does not matter who moved them: a push, a merge, or REST.
+//! It does not matter what moved them: a push, a merge, or REST.
 
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ use super::{
     store::{StoredAccount, StoredRepo},
 };
 
-/// GitHub lists no more commits than this in a push.
+/// GitHub lists no more commits than this in a push event.
 const MOST_COMMITS: usize = 2048;
 
-/// A ref before and after; `None` where there was, or is, none.
+/// A ref before and after. `None` if it does not exist.
 #[derive(Debug, PartialEq, Eq)]
 struct RefUpdate {
     name: String,
@@ -23,7 +23,7 @@ struct RefUpdate {
     after: Option<String>,
 }
 
-/// Compares with the refs of before, tells the Apps, and updates pull requests.
+/// Compares with the refs in `before`, sends webhooks to the Apps, and updates pull requests.
 pub(crate) async fn process_ref_updates(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -93,7 +93,7 @@ async fn emit_ref_update(
     events::emit_repo_event(context, repo, pusher, "push", payload).await
 }
 
-/// What a push brought.
+/// The commits of a push.
 #[derive(Default)]
 struct PushedCommits {
     commits: Vec<Value>,
@@ -110,7 +110,7 @@ async fn collect_pushed_commits(
         return Ok(PushedCommits::default());
     };
     let git = context.open_bare_repo(repo);
-    // An annotated tag points to its commit through an object of its own.
+    // An annotated tag points to its commit through its own object.
     let tip = git
         .resolve_commit(&step.name)
         .await?
@@ -166,7 +166,7 @@ async fn build_push_payload(
     }))
 }
 
-/// The address GitHub gives to who shows none.
+/// GitHub's address for users who show none.
 pub(crate) fn noreply_email(account: &StoredAccount) -> String {
     format!("{}+{}@users.noreply.github.com", account.id, account.login)
 }

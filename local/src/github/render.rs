@@ -1,6 +1,6 @@
-//! Rows as GitHub's JSON. Values in, JSON out; nothing here asks a database or git.
+//! Renders rows as GitHub's JSON. Reads neither the database nor git.
 //!
-//! REST and webhooks share these, and differ in a few keys that are named where they do.
+//! REST and webhooks share these functions. The few keys that differ are named where they differ.
 
 mod app;
 mod commit;
@@ -15,18 +15,18 @@ use serde_json::{Value, json};
 
 use super::store::{AccountKind, StoredAccount};
 
-/// Builds every address from the server's own.
+/// Builds all URLs from the server's own.
 #[derive(Clone, Copy)]
 pub(crate) struct JsonRenderer<'a> {
     pub(crate) url: &'a str,
 }
 
-/// GitHub's opaque id beside the number.
+/// GitHub's opaque `node_id`, which objects have besides their number.
 pub(crate) fn node_id(kind: &str, id: impl std::fmt::Display) -> String {
     BASE64_STANDARD.encode(format!("{kind}{id}"))
 }
 
-/// A name as it stands in an address; slashes stay.
+/// Percent-encodes a name for a URL. Slashes stay.
 pub(crate) fn encode_url_path(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -66,7 +66,7 @@ impl JsonRenderer<'_> {
         })
     }
 
-    /// A user with profile, as `GET /users/{login}` gives it.
+    /// A user with profile, as in `GET /users/{login}`.
     pub(crate) fn render_full_user(&self, account: &StoredAccount, repos: usize) -> Value {
         let mut user = self.render_user(account);
         let more = json!({
@@ -127,7 +127,7 @@ impl JsonRenderer<'_> {
     }
 }
 
-/// Puts the keys of one object into another.
+/// Adds the keys of one object to another.
 pub(crate) fn extend_object(target: &mut Value, more: Value) {
     if let (Some(target), Value::Object(more)) = (target.as_object_mut(), more) {
         target.extend(more);

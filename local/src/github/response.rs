@@ -1,4 +1,4 @@
-//! What a route answers: JSON, or an error in GitHub's words.
+//! Responses of routes: JSON, or an error with GitHub's message.
 
 use axum::{
     Json,
@@ -7,10 +7,9 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-/// A route's result.
 pub(crate) type RestResult = Result<Response, RestError>;
 
-/// The errors GitHub's clients can meet.
+/// The errors that GitHub's clients get.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RestError {
     #[error("Not Found")]
@@ -19,7 +18,7 @@ pub(crate) enum RestError {
     BadCredentials,
     #[error("Requires authentication")]
     AuthenticationRequired,
-    /// 401 with GitHub's own words, for assertions of an App.
+    /// 401 with GitHub's own message, for JWTs of an App.
     #[error("{0}")]
     Unauthorized(&'static str),
     #[error("Resource not accessible by integration")]
@@ -30,7 +29,7 @@ pub(crate) enum RestError {
     NotJson,
     #[error("Validation Failed")]
     Invalid(Vec<Value>),
-    /// 422 with a sentence of its own.
+    /// 422 with its own message.
     #[error("{0}")]
     Unprocessable(String),
     #[error("{0}")]
@@ -51,14 +50,15 @@ impl From<sqlx::Error> for RestError {
 }
 
 impl RestError {
-    /// One entry of a 422: a field that is `missing`, `missing_field`, `invalid` or `already_exists`.
+    /// One entry of a 422: a field that is `missing`, `missing_field`, `invalid` or
+    /// `already_exists`.
     pub(crate) fn field_error(resource: &str, field: &str, code: &str) -> RestError {
         RestError::Invalid(vec![
             json!({"resource": resource, "field": field, "code": code}),
         ])
     }
 
-    /// One entry of a 422 in words.
+    /// One entry of a 422 with a message.
     pub(crate) fn custom_error(resource: &str, message: &str) -> RestError {
         RestError::Invalid(vec![
             json!({"resource": resource, "code": "custom", "message": message}),
@@ -82,7 +82,7 @@ impl RestError {
     }
 }
 
-/// Marks an answer whose request has to be told of by `Github::unbuilt`.
+/// Marks a response whose request `FakeGithub::list_unimplemented` must list.
 #[derive(Clone)]
 pub(crate) struct NotImplementedMarker;
 
@@ -116,7 +116,7 @@ pub(crate) fn reply_json(body: Value) -> RestResult {
     Ok(Json(body).into_response())
 }
 
-/// 201, with the new thing's address where GitHub gives one.
+/// 201, with the URL of the new object in `Location` where GitHub sends one.
 pub(crate) fn reply_created(body: Value) -> RestResult {
     let location = body["url"]
         .as_str()

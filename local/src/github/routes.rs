@@ -1,4 +1,4 @@
-//! The routes that are built. Everything else is answered 501 and noted.
+//! The implemented routes. Everything else is answered 501 and recorded.
 
 mod apps;
 mod checks;
@@ -96,7 +96,7 @@ pub(crate) fn build_router(context: &FakeGithubContext) -> Router {
         .with_state(context.clone())
 }
 
-/// Whether paths of the API or of people's pages begin like this: no account can have that login.
+/// Whether paths of the API or of pages begin with this word. No account can have it as login.
 #[must_use]
 pub fn is_reserved(login: &str) -> bool {
     const TAKEN: [&str; 8] = [
@@ -203,7 +203,7 @@ async fn not_implemented(method: Method, uri: Uri) -> RestError {
 }
 
 impl FakeGithubContext {
-    /// The repository, if the caller may do there what the route needs.
+    /// Finds the repository, if the caller has the permission that the route requires.
     async fn find_repo(
         &self,
         caller: &Caller,
@@ -220,7 +220,7 @@ impl FakeGithubContext {
     }
 }
 
-/// The body as JSON whatever its content type says; none at all is `{}`.
+/// The body as JSON, whatever its content type. An empty body is `{}`.
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<FakeGithubContext> for JsonBody<T> {

@@ -1,4 +1,4 @@
-//! What GitHub has no REST for: users, organisations, repositories and Apps are made here.
+//! Makes what GitHub has no REST for: users, organisations, repositories and Apps.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ use super::{
     store::{self, AccountKind, StoredApp, StoredRepo, current_timestamp},
 };
 
-/// How a repository begins.
+/// The options of a new repository.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RepoOptions {
     pub private: bool,
 }
 
-/// What an App needs to speak for itself.
+/// What an App needs to authenticate.
 #[derive(Clone)]
 pub struct AppCredentials {
     pub app_id: u64,
@@ -36,12 +36,12 @@ impl std::fmt::Debug for AppCredentials {
     }
 }
 
-/// A user that somebody at a terminal acts as.
+/// A user that somebody on this machine acts as.
 #[derive(Clone)]
 pub struct LocalUser {
     pub login: String,
     pub token: String,
-    /// Where the token is kept, for nobody else to read.
+    /// The file with the token, which nobody else can read.
     pub token_file: PathBuf,
 }
 
@@ -59,12 +59,12 @@ pub(super) fn is_valid_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && name.bytes().all(plain) && !matches!(name, "." | "..")
 }
 
-/// Seeds. Each may be called again with the same values.
+/// Seed data. Each function may be called again with the same values.
 impl FakeGithub {
-    /// A user, and a new personal token of theirs.
+    /// Adds a user. Returns a new personal token.
     ///
     /// # Errors
-    /// When the login cannot be one, or belongs to an organisation.
+    /// When the login is invalid, or belongs to an organisation.
     pub async fn add_user(&self, login: &str) -> anyhow::Result<String> {
         let account = self
             .ensure_account_of_kind(login, AccountKind::User)
@@ -77,8 +77,8 @@ impl FakeGithub {
         Ok(token)
     }
 
-    /// A user whose token is kept in a file and stays the same. Pages name the file, so that a person
-    /// can comment in the user's name.
+    /// Adds a user whose token is kept in a file and stays the same. Pages name the file, so that a
+    /// person can comment as this user.
     ///
     /// # Errors
     /// As for [`FakeGithub::add_user`], and when the file cannot be written.
@@ -102,10 +102,10 @@ impl FakeGithub {
         })
     }
 
-    /// An organisation; members that are unknown become users.
+    /// Adds an organisation. Unknown members become users.
     ///
     /// # Errors
-    /// When a login cannot be one, or belongs to another kind of account.
+    /// When a login is invalid, or belongs to another kind of account.
     pub async fn add_org(&self, login: &str, members: &[&str]) -> anyhow::Result<()> {
         let org = self
             .ensure_account_of_kind(login, AccountKind::Organization)
@@ -134,10 +134,10 @@ impl FakeGithub {
         Ok(account)
     }
 
-    /// An empty repository whose default branch is `main`.
+    /// Adds an empty repository with the default branch `main`.
     ///
     /// # Errors
-    /// When the owner is unknown, the name cannot be one, or git fails.
+    /// When the owner is unknown, the name is invalid, or git fails.
     pub async fn add_repo(
         &self,
         owner: &str,
@@ -187,10 +187,11 @@ impl FakeGithub {
         Ok(())
     }
 
-    /// An App. One that is there keeps its id and key and gets this webhook; a webhook that is new is pinged.
+    /// Adds an App. An existing one keeps its id and key and gets this webhook. A new webhook gets
+    /// a ping.
     ///
     /// # Errors
-    /// When the slug cannot be one.
+    /// When the slug is invalid.
     pub async fn add_app(
         &self,
         slug: &str,
@@ -236,7 +237,8 @@ impl FakeGithub {
         })
     }
 
-    /// Installs an App on all repositories of an account, present and future. Returns the installation's id.
+    /// Installs an App on all repositories of an account, present and future. Returns the
+    /// installation's id.
     ///
     /// # Errors
     /// When the App or the account is unknown.
@@ -265,7 +267,7 @@ impl FakeGithub {
         Ok(id.unsigned_abs())
     }
 
-    /// Makes a pull request a draft or ready; GitHub does that through GraphQL only.
+    /// Makes a pull request a draft, or ready for review. On GitHub only GraphQL can.
     ///
     /// # Errors
     /// When there is no such pull request.
@@ -317,7 +319,7 @@ impl FakeGithub {
     }
 }
 
-/// Private and public key as PEM.
+/// A new key pair, private and public, as PEM.
 fn generate_key() -> anyhow::Result<(String, String)> {
     let pair = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
     Ok((pair.serialize_pem(), pair.public_key_pem()))

@@ -1,4 +1,4 @@
-//! git over HTTP: authorises, then lets `git http-backend` speak the protocol.
+//! git over HTTP: checks access, then runs `git http-backend`.
 
 use std::{io::SeekFrom, process::Stdio};
 
@@ -33,7 +33,7 @@ pub(crate) async fn serve_git(
 ) -> Response {
     match handle_git_request(&context, &owner, &name, request).await {
         Ok(response) => response,
-        // git asks for a password only when it is challenged.
+        // git asks for a password only after a challenge.
         Err(error @ (RestError::AuthenticationRequired | RestError::BadCredentials)) => {
             let mut response = error.into_response();
             let challenge = HeaderValue::from_static("Basic realm=\"GitHub\"");
@@ -99,7 +99,8 @@ async fn handle_git_request(
     }
 }
 
-/// A push, and all that follows from it, as one turn that a client cannot break off.
+/// Receives a push and processes the moved refs, as one write that no other interrupts. A client
+/// that goes away does not stop it.
 async fn receive_push(
     context: FakeGithubContext,
     repo: StoredRepo,
@@ -121,7 +122,8 @@ async fn receive_push(
     Ok(work.await.map_err(anyhow::Error::from)??)
 }
 
-/// A pack may be larger than memory: it waits in a file, and a slow sender holds up nobody.
+/// Writes the body to a file: a pack may be larger than memory, and a slow sender must delay
+/// nobody.
 async fn spool_body(body: Body) -> anyhow::Result<tokio::fs::File> {
     let mut file =
         tokio::fs::File::from_std(tempfile::tempfile().context("temporary file for a pack")?);
@@ -134,7 +136,7 @@ async fn spool_body(body: Body) -> anyhow::Result<tokio::fs::File> {
     Ok(file)
 }
 
-/// One CGI call.
+/// One CGI call of `git http-backend`.
 struct HttpBackendCall {
     path: String,
     query: String,
@@ -165,7 +167,7 @@ impl HttpBackendCall {
             .env("REQUEST_METHOD", method)
             .env("CONTENT_TYPE", header("content-type"))
             .env("CONTENT_LENGTH", length.to_string())
-            // git sends long requests compressed; the back end unpacks them.
+            // git compresses long requests; the backend decompresses them.
             .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
             .env("GIT_PROTOCOL", header("git-protocol"))
             .stdin(self.input.into_std().await)
@@ -178,7 +180,7 @@ impl HttpBackendCall {
     }
 }
 
-/// Headers first, then the body as it comes.
+/// Reads the headers, then streams the body.
 async fn parse_cgi_response(
     mut child: Child,
     mut output: BufReader<ChildStdout>,
@@ -200,7 +202,7 @@ async fn parse_cgi_response(
             response = response.header(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
         }
     }
-    // Ends by itself when the reader goes away; somebody has to wait for it.
+    // The process ends when the reader goes away. It must still be waited for.
     tokio::spawn(async move { child.wait().await });
     Ok(response.body(Body::from_stream(ReaderStream::new(output)))?)
 }

@@ -1,6 +1,6 @@
-//! What the stand-in remembers: one `SQLite` file, and all SQL that touches it.
+//! What the stand-in stores: one `SQLite` file. All its SQL is here.
 //!
-//! Git objects and refs are not here: they live in the bare repositories.
+//! Git objects and refs are not here, but in the bare repositories.
 
 mod accounts;
 mod apps;
@@ -47,7 +47,7 @@ impl GithubStore {
     }
 }
 
-/// Now, as GitHub writes it: UTC, whole seconds.
+/// The current time in GitHub's format: UTC, whole seconds.
 pub(crate) fn current_timestamp() -> String {
     Timestamp::now()
         .round(Unit::Second)

@@ -1,7 +1,7 @@
-//! Sends webhooks: signed, one after the other for each repository, each once.
+//! Sends webhooks: signed, in order for each repository, each once.
 //!
-//! A receiver that is down, slow or unhappy makes a failed delivery, on record and never tried again
-//! by itself: that is GitHub's way, and what redelivery is for.
+//! If a receiver is down, slow or answers with an error, the delivery is recorded as failed and not
+//! retried. GitHub does the same and offers redelivery.
 
 use std::{
     collections::HashSet,
@@ -21,14 +21,15 @@ use super::{
     store::{DeliveryResponse, OutgoingDelivery, StoredApp, StoredDelivery},
 };
 
-/// GitHub waits this long for an answer.
+/// How long GitHub waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Sent at a time, over all repositories.
+/// Deliveries at the same time, over all repositories.
 const MAX_CONCURRENT_DELIVERIES: usize = 16;
-/// Kept of an answer.
+/// How much of an answer is stored.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// Repositories with something to send; `None` is for what belongs to none.
+/// Deliveries with one key are sent in order. It is the repository's id, or `None` for deliveries
+/// of no repository.
 type DeliveryOrderingKey = Option<i64>;
 
 pub(crate) struct WebhookSender {
@@ -55,7 +56,7 @@ impl WebhookSender {
         })
     }
 
-    /// Returns when nothing waits for an answer, or the stand-in stops.
+    /// Returns when no delivery is unanswered, or when the stand-in stops.
     pub(crate) async fn wait_until_idle(&self) {
         let mut unanswered = self.unanswered.subscribe();
         tokio::select! {
@@ -65,7 +66,7 @@ impl WebhookSender {
     }
 }
 
-/// Puts a delivery at the end of its lane.
+/// Stores a delivery as the last of its ordering key.
 pub(crate) async fn enqueue_delivery(
     context: &FakeGithubContext,
     new: &OutgoingDelivery<'_>,
@@ -79,7 +80,7 @@ pub(crate) async fn enqueue_delivery(
     Ok(id)
 }
 
-/// Takes up what an earlier process left unsent.
+/// Sends the deliveries that an earlier process left unsent.
 pub(crate) async fn resume_unsent(context: &FakeGithubContext) -> sqlx::Result<()> {
     let lanes = context.store.list_unsent_repos().await?;
     context
@@ -106,7 +107,7 @@ fn ensure_worker(context: &FakeGithubContext, lane: DeliveryOrderingKey) {
     }
 }
 
-/// Empties a lane, and leaves it to the next [`ensure_worker`].
+/// Sends all deliveries of an ordering key, then frees the key for the next [`ensure_worker`].
 async fn drain_queue(context: &FakeGithubContext, lane: DeliveryOrderingKey) {
     loop {
         match send_next_delivery(context, lane).await {
@@ -129,7 +130,7 @@ async fn drain_queue(context: &FakeGithubContext, lane: DeliveryOrderingKey) {
     }
 }
 
-/// Sends the oldest one; false when there is none.
+/// Sends the oldest delivery. Returns false if there is none.
 async fn send_next_delivery(
     context: &FakeGithubContext,
     lane: DeliveryOrderingKey,
@@ -138,7 +139,8 @@ async fn send_next_delivery(
     let row = match context.store.next_unsent_delivery(lane).await? {
         Some(row) => row,
         None => {
-            // What comes in after the question finds the lane free; what came before is asked for again.
+            // From here on a new delivery starts a new worker. One that was stored before is found
+            // by asking again.
             deliverer
                 .busy
                 .lock()

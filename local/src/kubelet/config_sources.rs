@@ -1,4 +1,4 @@
-//! Secrets and config maps: fetched when a pod needs them, waited for while they are not there.
+//! Secrets and config maps that pods refer to: fetches them, and waits while they do not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use tokio::sync::watch;
 
 use super::env::{ConfigObjectRef, SourceValues};
 
-/// How long to wait for word of a change before looking anyway.
+/// How long to wait for a change before checking anyway.
 const RESYNC_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Raises `changes` whenever a Secret or a config map may have come or changed. Ends only by being dropped.
+/// Increases `changes` whenever a Secret or a config map may have been created or changed. Ends
+/// only when dropped.
 pub(crate) async fn watch_changes(client: Client, changes: watch::Sender<u64>) {
     let (secrets, maps) = (
         Api::<Secret>::all(client.clone()),
@@ -36,8 +37,8 @@ fn is_change<K>(event: &watcher::Event<K>) -> bool {
     matches!(event, watcher::Event::Apply(_) | watcher::Event::InitDone)
 }
 
-/// What `resolve` makes of `sources` as soon as it is content with them; `waiting` is told what is missing until
-/// then. Never gives up: the caller drops it.
+/// Fetches `sources` until `resolve` succeeds, and returns its result. Until then calls `waiting`
+/// with what is missing. Never gives up: the caller drops it.
 pub(crate) async fn await_resolved<T>(
     client: &Client,
     namespace: &str,
@@ -47,7 +48,7 @@ pub(crate) async fn await_resolved<T>(
     waiting: impl Fn(String),
 ) -> T {
     loop {
-        // Seen before looking, so that a change while looking is not missed.
+        // Marked as seen before fetching, so that a change during the fetch is not missed.
         changes.borrow_and_update();
         let found = fetch_sources(client, namespace, sources)
             .await
@@ -56,7 +57,7 @@ pub(crate) async fn await_resolved<T>(
             Ok(value) => return value,
             Err(missing) => waiting(missing),
         }
-        // Closed or not: the time is the net below.
+        // When the channel is closed, only the timeout ends the wait.
         let _ = tokio::time::timeout(RESYNC_INTERVAL, async {
             if changes.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -94,7 +95,7 @@ async fn fetch_sources(
     Ok(found)
 }
 
-/// `stringData` is the API server's to merge; it is read here too, for one that does not.
+/// The API server merges `stringData`. It is read here for a server that does not.
 fn secret_values(secret: Secret) -> BTreeMap<String, Vec<u8>> {
     let data = secret
         .data

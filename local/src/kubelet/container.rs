@@ -1,12 +1,14 @@
-//! A container's own process: the runner's binary executed again, synchronous and alone.
+//! A container's own process: the runner's binary executed again, synchronous and single-threaded.
 //!
-//! It has three forms. `plain` starts the container's program in the machine's own root. `root` enters namespaces
-//! and starts `init` in them, as whose child the program runs: so the end of `init` is the end of everything in the
-//! container. The runner speaks to it on standard input: one line says what to run ([`LaunchSpec`]), and does not come
-//! before the process is on record; one line answers ([`LaunchReport`]).
+//! The process has three forms. `plain` starts the container's program in the machine's own root.
+//! `root` enters namespaces and starts `init` in them. The program runs as a child of `init`, so
+//! when `init` ends everything in the container ends. The runner talks to the process on standard
+//! input: one line says what to run ([`LaunchSpec`]), and is sent only after the process is on
+//! record; one line answers ([`LaunchReport`]).
 //!
-//! It does not wait for the runner: one that was killed finds it by its record (see [`super::process`]), so none is
-//! ended because a thread of the runner happened to end, which is what a parent-death signal there would do.
+//! The process does not end with the runner. After a kill, the next runner finds it by its record
+//! (see [`super::process`]). A parent-death signal would also end it whenever the runner's thread
+//! that started it ends.
 
 mod mounts;
 mod root;
@@ -24,24 +26,24 @@ use nix::sys::stat::{Mode, umask};
 
 use super::launch::{LaunchReport, LaunchSpec};
 
-/// The first argument of the binary when it is to be a container.
+/// The first argument that makes the binary run as a container's process.
 pub(crate) const CONTAINER_ARGUMENT: &str = "container";
-/// Exit code of a container that could not be started, as container runtimes have it.
+/// Exit code of a container that could not be started, as in container runtimes.
 const START_ERROR_CODE: u8 = 128;
 
-/// The forms of a container's process, by their second argument.
+/// The forms of a container's process, as the second argument.
 pub(crate) const PLAIN: &str = "plain";
 pub(crate) const ROOT: &str = "root";
 const INIT: &str = "init";
 
-/// The entry of the binary executed again with `container` as its first argument. Call it before anything else, in a
-/// process that has one thread only: a user namespace cannot be entered otherwise.
+/// The entry point of the binary when its first argument is `container`. Call it before anything
+/// else, in a process with one thread: a user namespace cannot be entered otherwise.
 #[must_use]
 pub fn container_main() -> ExitCode {
     match run_container_process() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // Nobody may be there any more to hear it.
+            // The runner may be gone already.
             let _ = send_report(&LaunchReport::Failed(format!("{error:#}")));
             ExitCode::from(START_ERROR_CODE)
         }
@@ -51,11 +53,11 @@ pub fn container_main() -> ExitCode {
 fn run_container_process() -> anyhow::Result<u8> {
     supervise::block_signals()?;
     close_inherited();
-    // What a container makes is not as private as the operator's own files may have to be.
+    // Files of a container need not be as private as the operator's own may have to be.
     umask(Mode::from_bits_truncate(0o022));
     match std::env::args().nth(2).as_deref() {
         Some(PLAIN) => {
-            // A session of its own, so that no terminal's Ctrl-C reaches it.
+            // A new session, so that no terminal's Ctrl-C reaches it.
             let _ = nix::unistd::setsid();
             supervise::adopt_orphans()?;
             let code = run_program()?;
@@ -78,10 +80,10 @@ fn run_container_process() -> anyhow::Result<u8> {
     }
 }
 
-/// This binary once more, as the first process of the namespaces.
+/// This binary again, as the first process of the namespaces.
 fn init_command() -> anyhow::Result<Command> {
     let mut command = Command::new("/proc/self/exe");
-    // The name it was called by, since the binary may look at it.
+    // Keeps `argv[0]`, since the binary may depend on it.
     command.arg0(std::env::args().next().unwrap_or_default());
     command
         .args([CONTAINER_ARGUMENT, INIT])
@@ -119,7 +121,7 @@ fn run_program() -> anyhow::Result<u8> {
         .with_context(|| format!("exec {:?}", launch.program))
 }
 
-/// The runner's end of standard input, which is a socket.
+/// The socket to the runner, which is standard input.
 fn runner_channel() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
@@ -130,7 +132,7 @@ fn send_report(report: &LaunchReport) -> io::Result<()> {
     UnixStream::from(runner_channel()?).write_all(&line)
 }
 
-/// Closes what the runner itself inherited from whoever started it.
+/// Closes the files that the runner inherited from whoever started it.
 fn close_inherited() {
     let entries = fs::read_dir("/proc/self/fd")
         .into_iter()
@@ -140,7 +142,7 @@ fn close_inherited() {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect();
     for fd in open.into_iter().filter(|fd| *fd > 2) {
-        // The one that read the folder is closed already.
+        // The descriptor of the folder itself is closed already.
         let _ = nix::unistd::close(fd);
     }
 }

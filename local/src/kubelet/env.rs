@@ -1,14 +1,15 @@
-//! The environment of a container: its variables, where they come from, and `$(VAR)` in what refers to them.
+//! The environment of a container: its variables, their sources, and `$(VAR)` references to them.
 //!
-//! Pure: Secrets and config maps are fetched before, see [`SourceValues`]. Facts:
-//! <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables>.
+//! Pure: Secrets and config maps are fetched before, see [`SourceValues`]. Facts: the section
+//! "Environment variables" of
+//! <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/>.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::expansion;
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 
-/// An object of the pod's namespace that a container or a volume takes values from.
+/// An object in the pod's namespace that a container or a volume takes values from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ConfigObjectRef {
     Secret(String),
@@ -27,7 +28,7 @@ impl std::fmt::Display for ConfigObjectRef {
 /// The values of the sources that exist.
 pub(crate) type SourceValues = BTreeMap<ConfigObjectRef, BTreeMap<String, Vec<u8>>>;
 
-/// One value of `source`: `Ok(None)` if it may be absent and is, else what is missing.
+/// One value of `source`. `Ok(None)` if it is missing and optional; `Err` says what is missing.
 pub(crate) fn source_value<'a>(
     found: &'a SourceValues,
     source: &ConfigObjectRef,
@@ -42,7 +43,7 @@ pub(crate) fn source_value<'a>(
     }
 }
 
-/// What must be fetched before [`resolve_env`] can answer.
+/// The objects that [`resolve_env`] needs.
 pub(crate) fn list_env_sources(container: &Container) -> BTreeSet<ConfigObjectRef> {
     let single = container.env.iter().flatten().filter_map(|variable| {
         let from = variable.value_from.as_ref()?;
@@ -70,7 +71,8 @@ pub(crate) fn list_env_sources(container: &Container) -> BTreeSet<ConfigObjectRe
     single.chain(whole).collect()
 }
 
-/// The variables of `container`, in order, the later of two equal names only; or what is missing.
+/// The variables of `container`, in order. Of two equal names only the later one is kept. `Err`
+/// says what is missing.
 pub(crate) fn resolve_env(
     container: &Container,
     pod: &Pod,
@@ -153,7 +155,7 @@ impl EnvVars {
     }
 }
 
-/// Whether `path` is a field that [`resolve_env`] knows.
+/// Whether [`resolve_env`] supports the field `path`.
 pub(crate) fn is_downward_api_field(path: &str) -> bool {
     downward_api_value(path, &Pod::default(), "").is_some()
 }
@@ -194,7 +196,7 @@ fn downward_api_value(path: &str, pod: &Pod, node: &str) -> Option<String> {
     Some(value)
 }
 
-/// `text` with `$(NAME)` replaced by the values of `env`.
+/// Replaces each `$(NAME)` in `text` by its value in `env`.
 pub(crate) fn expand_variables(text: &str, env: &[(String, String)]) -> String {
     expansion::expand_variables(text, |name| {
         let variable = env.iter().find(|(known, _)| known == name);

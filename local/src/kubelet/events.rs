@@ -1,7 +1,7 @@
-//! What happens to pods, as Event objects: for `kubectl describe` and `kubectl events`.
+//! Event objects about pods, for `kubectl describe` and `kubectl events`.
 //!
-//! One object for what happens again and again, with a count, as kubelet has it. They are written beside the work and
-//! never hold it up; where more happens than can be written, the rest is left out.
+//! A repeated event is one object with a count, as in kubelet. Events are written in the background
+//! and never delay a pod. If there are more events than can be written, the rest is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,41 +16,43 @@ use tokio::sync::mpsc;
 
 use super::NODE_NAME;
 
-/// Who says so.
+/// The component that reports the events.
 const COMPONENT: &str = "kubelet";
-/// Events that wait to be written.
+/// Events that wait to be written, at most.
 const EVENT_QUEUE_LENGTH: usize = 1024;
-/// Written at once.
+/// Events that are written at the same time, at most.
 const CONCURRENT_WRITES: usize = 8;
-/// Events that are known again.
+/// Events that are recognised when they are repeated, at most.
 const MAX_REMEMBERED_EVENTS: usize = 4096;
-/// As much of a message as Kubernetes takes.
+/// The longest message that Kubernetes accepts.
 const MESSAGE_CHARS: usize = 1024;
-/// As much of a pod's name as fits in the name of its event.
+/// How much of a pod's name fits in the name of its event.
 const NAME_CHARS: usize = 230;
 
-/// Something that happened.
+/// The type of an event, as in Kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventType {
     Normal,
     Warning,
 }
 
-/// Takes what happened.
+/// Queues events for writing.
 #[derive(Clone, Debug)]
 pub(crate) struct EventRecorder {
     names: Arc<Mutex<EventNames>>,
     events: mpsc::Sender<Event>,
 }
 
-/// The names of events: of what is said again that of before, else one that sorts behind all others of its pod.
+/// The names of events. A repeated event keeps its name. A new one gets a name that sorts after all
+/// others of its pod.
 #[derive(Debug, Default)]
 struct EventNames {
     given: HashMap<[String; 4], String>,
     last: i64,
 }
 
-/// A recorder, and what writes for it. The second ends with the last clone of the first.
+/// A recorder, and the future that writes its events. The future ends with the last clone of the
+/// recorder.
 pub(crate) fn make_recorder(client: Client) -> (EventRecorder, impl Future<Output = ()>) {
     let (sender, receiver) = mpsc::channel(EVENT_QUEUE_LENGTH);
     let recorder = EventRecorder {
@@ -99,7 +101,7 @@ impl EventNames {
         if let Some(name) = self.given.get(&said) {
             return name.clone();
         }
-        // Who is forgotten here begins again with a count of one.
+        // Events that are forgotten here start again with a count of one.
         if self.given.len() >= MAX_REMEMBERED_EVENTS {
             self.given.clear();
         }
@@ -207,7 +209,7 @@ mod tests {
             ("1", "Started", "d"),
             ("2", "Started", "c"),
         ] {
-            // A clock that stands still, or goes back.
+            // The clock stands still, or goes back.
             let next = name(uid, reason, message, 1);
             assert!(next > before, "{uid} {reason} {message}");
             before = next;

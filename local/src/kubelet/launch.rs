@@ -1,7 +1,8 @@
-//! One container as a process: what is executed, with which words and where. It is what the runner tells the
-//! container's own process ([`super::container_dir`]), and what that one answers.
+//! One container as a process: which program is executed, with which arguments, and where. The
+//! runner sends the [`LaunchSpec`] to the container's process ([`super::container`]), which answers
+//! with a [`LaunchReport`].
 //!
-//! Pure: plan and folders in, [`LaunchSpec`] out.
+//! Pure: from the plan and folders to a [`LaunchSpec`].
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use super::env::expand_variables;
 use super::translate::PathTranslation;
 use super::{UtilityImage, volume};
 
-/// Where a utility's binary appears in a container's root.
+/// Where a utility image's binary is in the container's root.
 const UTILITY_BIN_DIR: &str = "/.runner/bin";
 /// Kubernetes' default for `terminationMessagePath`.
 const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -20,26 +21,26 @@ const TERMINATION_LOG: &str = "/dev/termination-log";
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LaunchSpec {
     pub(crate) program: String,
-    /// The program's own name for itself, where it differs.
+    /// The program's `argv[0]`, where it differs from its path.
     pub(crate) arg0: Option<String>,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) dir: PathBuf,
-    /// None where the container shares the machine's own root.
+    /// `None` where the container shares the machine's own root.
     pub(crate) root: Option<ContainerRoot>,
 }
 
-/// A root of a container's own.
+/// The container's own root.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ContainerRoot {
     pub(crate) hostname: String,
-    /// Whom to be again once it is built, where only a user namespace's root may build it.
+    /// The user to become after the root is built, if only root in a user namespace may build it.
     pub(crate) user: Option<ContainerUser>,
-    /// An empty folder to build it in.
+    /// An empty folder in which the root is built.
     pub(crate) staging: PathBuf,
-    /// In the order in which they are mounted.
+    /// In mount order.
     pub(crate) binds: Vec<BindMount>,
-    /// Folders of the runner that no container is to see.
+    /// Folders of the runner that no container may see.
     pub(crate) hidden: Vec<PathBuf>,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct ContainerUser {
     pub(crate) gid: u32,
 }
 
-/// A folder or file of this machine at a path of the container.
+/// A folder or file of this machine that is mounted at a path of the container.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BindMount {
     pub(crate) source: PathBuf,
@@ -64,7 +65,7 @@ pub(crate) enum LaunchReport {
     Failed(String),
 }
 
-/// The folders of one pod, below the runner's state.
+/// The folders of one pod, below the runner's state folder.
 #[derive(Clone, Debug)]
 pub(crate) struct PodDir(pub(crate) PathBuf);
 
@@ -86,12 +87,12 @@ impl PodDir {
     }
 }
 
-/// The folders of one container, below its pod's.
+/// The folders of one container, below its pod's folder.
 #[derive(Clone, Debug)]
 pub(crate) struct ContainerDir(pub(crate) PathBuf);
 
 impl ContainerDir {
-    /// The record of its process.
+    /// The record of the container's process.
     pub(crate) fn process_record_path(&self) -> PathBuf {
         self.0.join("process.json")
     }
@@ -100,7 +101,7 @@ impl ContainerDir {
         self.0.join("termination-log")
     }
 
-    /// Folders that are writable and the container's own, and where it sees them.
+    /// The container's own writable folders, with their paths inside the container.
     pub(crate) fn scratch_dirs(&self) -> [(PathBuf, &'static str); 2] {
         [
             (self.0.join("tmp"), "/tmp"),
@@ -115,14 +116,14 @@ pub(crate) struct LaunchInputs<'a> {
     pub(crate) volumes: &'a [Volume],
     /// The container's variables, resolved.
     pub(crate) env: Vec<(String, String)>,
-    /// The runner's own PATH, where the pod sets none.
+    /// The runner's own `PATH`, for pods that set none.
     pub(crate) path: &'a str,
-    /// What the image stands for, if it stands for anything.
+    /// The binary that stands for the image, if there is one.
     pub(crate) utility: Option<&'a UtilityImage>,
     pub(crate) pod: &'a PodDir,
 }
 
-/// Where a container of its own root is built, and what it must not see.
+/// Where a container's own root is built, and what the container must not see.
 pub(crate) struct ContainerRootOptions<'a> {
     pub(crate) hostname: &'a str,
     pub(crate) user: Option<ContainerUser>,
@@ -130,7 +131,7 @@ pub(crate) struct ContainerRootOptions<'a> {
     pub(crate) hidden: &'a [PathBuf],
 }
 
-/// The process of a container; `isolated` is None where paths are translated instead.
+/// The launch spec of a container. `isolated` is `None` where paths are translated instead.
 pub(crate) fn build_launch_spec(
     inputs: LaunchInputs<'_>,
     isolated: Option<&ContainerRootOptions<'_>>,
@@ -138,7 +139,8 @@ pub(crate) fn build_launch_spec(
     let container = inputs.container;
     let mut env = inputs.env;
     let command = container.command.iter().flatten();
-    // What stands for an image is its entry point; any other image is taken as one without.
+    // A utility image's binary is its entry point. Any other image counts as one without an entry
+    // point.
     let utility = inputs.utility.filter(|_| command.clone().next().is_none());
     let args = container.args.iter().flatten();
     let mut words: Vec<String> = command
@@ -150,7 +152,7 @@ pub(crate) fn build_launch_spec(
         None if words.is_empty() => String::new(),
         None => words.remove(0),
     };
-    // As a variable of an image, which no reference means.
+    // Added last, like a variable of the image: no reference in the pod means it.
     if !env.iter().any(|(name, _)| name == "PATH") {
         env.push(("PATH".to_owned(), inputs.path.to_owned()));
     }
@@ -184,7 +186,7 @@ pub(crate) fn build_launch_spec(
     }
 }
 
-/// The volumes of the container and its termination log.
+/// The bind mounts of the container's volumes and termination log.
 fn list_bind_mounts(container: &Container, volumes: &[Volume], pod: &PodDir) -> Vec<BindMount> {
     let mounts = container.volume_mounts.iter().flatten().map(|mount| {
         let source = pod.volume_dir(&mount.name);
@@ -241,7 +243,7 @@ fn with_root(
         });
     }
     binds.extend(mounts);
-    // What lies deeper is mounted later, or it would be covered.
+    // Deeper paths are mounted later, or they would be covered.
     binds.sort_by_key(|bind| bind.target.components().count());
     launch.root = Some(ContainerRoot {
         hostname: isolated.hostname.to_owned(),
@@ -274,7 +276,7 @@ fn with_translated_paths(
         .env
         .iter_mut()
         .for_each(|(name, value)| *value = translation.translate_variable(name, value));
-    // The machine's `/` is no place to work in.
+    // The machine's `/` is not useful as a working directory.
     launch.dir = if no_dir {
         dir.scratch_dirs()[0].0.clone()
     } else {

@@ -1,4 +1,4 @@
-//! What an earlier run of this node left on disk and running.
+//! Cleans up the processes and folders that an earlier run of this node left behind.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,8 +8,8 @@ use super::launch::{ContainerDir, PodDir};
 use super::process::ProcessRecord;
 use super::volume;
 
-/// Ends every process on record below `pods` and waits until they are gone. Returns the UIDs of the pods that had
-/// started something.
+/// Kills every recorded process below `pods` and waits until they are gone. Returns the UIDs of the
+/// pods that had started something.
 pub(crate) fn end_processes(pods: &Path) -> io::Result<HashSet<String>> {
     let mut started = HashSet::new();
     for (uid, pod) in list_folders(pods)? {
@@ -19,7 +19,8 @@ pub(crate) fn end_processes(pods: &Path) -> io::Result<HashSet<String>> {
                     process.kill_tree();
                     started.insert(uid.clone());
                 }
-                // The record comes before the container's program, so without one there was none.
+                // The record is written before the container's program starts. Without a record
+                // there was no program.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -28,7 +29,7 @@ pub(crate) fn end_processes(pods: &Path) -> io::Result<HashSet<String>> {
     Ok(started)
 }
 
-/// Removes the folders of pods that are no more: `keep` tells by UID.
+/// Removes the folders of pods that are gone. `keep` has the UIDs of the others.
 pub(crate) fn remove_orphaned_dirs(
     pods: &Path,
     logs: &Path,

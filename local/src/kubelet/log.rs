@@ -1,4 +1,4 @@
-//! What a container prints, in the file that the API's `pods/log` reads.
+//! Writes a container's output to the file that the API's `pods/log` reads.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -12,19 +12,19 @@ use crate::apiserver::LogTimeRecorder;
 
 /// Bytes of one container's log that are kept.
 pub(crate) const LOG_LIMIT_BYTES: usize = 100 << 20;
-/// As much of a log as kubelet takes for a termination message.
+/// How much of a log kubelet takes for a termination message.
 const TAIL_BYTES: i64 = 2048;
 const TAIL_LINES: usize = 80;
 
 /// The files of one log.
 pub(crate) struct LogFiles {
     pub(crate) text: File,
-    /// When it was written, see [`LogTimeRecorder`].
+    /// When `text` was written, see [`LogTimeRecorder`].
     pub(crate) times: File,
 }
 
-/// Copies `output` to the log until all its writers are gone. Beyond `limit` bytes, or when the disk is full, the rest
-/// is read and dropped: a job must not hang for its log.
+/// Copies `output` to the log until all its writers are gone. Beyond `limit` bytes, or when the
+/// disk is full, the rest is read and dropped: a job must not hang because of its log.
 pub(crate) async fn copy_output(
     mut output: Receiver,
     files: LogFiles,
@@ -68,7 +68,7 @@ pub(crate) async fn copy_output(
     }
 }
 
-/// The end of the log at `path`, for a termination message.
+/// Reads the end of the log at `path`, for a termination message.
 pub(crate) fn read_tail(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();

@@ -1,4 +1,4 @@
-//! The node: clears up after an earlier run, then gives every pod a worker.
+//! The node: cleans up after an earlier run, then starts a worker for every pod.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -29,17 +29,17 @@ use super::{
     node_registration,
 };
 
-/// PATH where the runner itself has none.
+/// `PATH` where the runner itself has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long events that happened may take to be written when the runner ends.
+/// How long writing the last events may take when the runner ends.
 const EVENT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs pods until `shutdown`, and returns after everything it ran has ended.
 ///
 /// # Errors
-/// If its folders cannot be used, what an earlier run left cannot be ended, or [`Isolation::Namespaces`] is asked for
-/// and refused. Trouble with the API is retried instead.
+/// If its folders cannot be used, processes of an earlier run cannot be ended, or the kernel
+/// refuses the requested [`Isolation::Namespaces`]. Errors of the API are retried instead.
 pub async fn run_kubelet(
     options: KubeletOptions,
     shutdown: CancellationToken,
@@ -77,7 +77,7 @@ pub async fn run_kubelet(
     Ok(())
 }
 
-/// Makes the folders, ends what is left of an earlier run, and finds out what the kernel allows.
+/// Makes the folders, ends what an earlier run left, and finds out what the kernel allows.
 async fn prepare_node(
     options: KubeletOptions,
     changes: watch::Receiver<u64>,
@@ -129,14 +129,14 @@ async fn prepare_node(
     Ok(node)
 }
 
-/// The absolute path of a folder that only this user may look into.
+/// The absolute path of a folder that only this user can read.
 fn private_folder(path: &Path) -> anyhow::Result<PathBuf> {
     private_files::ensure_private_dir(path)
         .and_then(|()| fs::canonicalize(path))
         .with_context(|| format!("cannot use the folder {}", path.display()))
 }
 
-/// Tries to run nothing in a root of its own.
+/// Runs an empty program in its own root, to find out whether the kernel allows it.
 async fn probe_namespaces(node: &KubeletContext) -> anyhow::Result<()> {
     let launch = LaunchSpec {
         program: "sh".to_owned(),
@@ -168,9 +168,10 @@ struct PodWorkers {
     /// By UID: a name may be used again before the worker of the old pod has ended.
     workers: HashMap<String, watch::Sender<Arc<Pod>>>,
     tasks: JoinSet<()>,
-    /// UIDs seen by a listing that is under way.
+    /// UIDs seen in the current listing.
     listed: HashSet<String>,
-    /// UIDs of pods that cannot be read, with whether they were being deleted: each is answered once.
+    /// UIDs of pods that cannot be decoded, with whether they were being deleted. Each is answered
+    /// once.
     refused: HashSet<(String, bool)>,
 }
 
@@ -188,7 +189,7 @@ impl PodWorkers {
                 self.remove_orphaned_dirs(listed).await;
             }
             watcher::Event::Apply(pod) => self.update_pod(pod),
-            // A worker whose sender is gone knows that its pod is.
+            // The dropped sender tells the worker that its pod is gone.
             watcher::Event::Delete(pod) => {
                 drop(pod_uid(&pod).and_then(|uid| self.workers.remove(&uid)))
             }
@@ -242,7 +243,8 @@ impl PodWorkers {
         self.workers.retain(|_, worker| !worker.is_closed());
     }
 
-    /// Folders are those of pods that are there, or whose worker still clears them up itself.
+    /// Removes folders, except of pods that exist. Does nothing while a worker still cleans up its
+    /// own.
     async fn remove_orphaned_dirs(&self, listed: HashSet<String>) {
         if self.tasks.len() > self.workers.len() {
             return;
@@ -265,7 +267,7 @@ fn pod_uid(pod: &DeserializeGuard<Pod>) -> Option<String> {
     }
 }
 
-/// Ends a pod that cannot even be read.
+/// Rejects a pod that cannot be decoded.
 async fn reject_invalid_pod(node: Arc<KubeletContext>, meta: ObjectMeta, error: String) {
     let (name, namespace) = (
         meta.name.unwrap_or_default(),
@@ -298,7 +300,7 @@ async fn reject_invalid_pod(node: Arc<KubeletContext>, meta: ObjectMeta, error: 
 }
 
 impl KubeletContext {
-    /// Each pod's folder, by UID.
+    /// The folder that has each pod's folder, by UID.
     pub(crate) fn pods_dir(&self) -> PathBuf {
         self.state.join("pods")
     }

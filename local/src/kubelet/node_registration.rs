@@ -1,6 +1,6 @@
-//! This machine as a Node object, so that whoever asks where a pod runs finds out.
+//! Registers this machine as a Node object, which shows where a pod runs.
 //!
-//! It says nothing by which the machine could be told from others: a pod's node is published beside its logs.
+//! The object does not identify the machine: a pod's node is published with its logs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 use super::NODE_NAME;
 use super::status::NODE_ADDRESS;
 
-/// Between two words that it is still there.
+/// Time between two heartbeats.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
 /// The namespace of nodes' leases.
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 const FIELD_MANAGER: &str = "kubelet";
 
-/// What a Node object says of a machine.
+/// What the Node object says about the machine.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MachineInfo {
     cpus: usize,
@@ -33,7 +33,7 @@ struct MachineInfo {
     system: String,
 }
 
-/// Keeps the Node object true. Ends only by being dropped.
+/// Keeps the Node object up to date. Ends only when dropped.
 pub(crate) async fn sync_node_object(client: Client) {
     let machine = tokio::task::spawn_blocking(MachineInfo::read_machine);
     let machine = machine.await.unwrap_or_default();
@@ -112,7 +112,7 @@ fn node_lease(now: Timestamp) -> Value {
     })
 }
 
-/// As Go names it, and so Kubernetes.
+/// The architecture's name in Go and Kubernetes.
 fn go_architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -122,7 +122,7 @@ fn go_architecture() -> &'static str {
 }
 
 impl MachineInfo {
-    /// What is not told stays empty.
+    /// Values that cannot be read stay empty.
     fn read_machine() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         Self {

@@ -1,7 +1,8 @@
-//! What a pod asks for, in the order it must run, or why this runner will not run it.
+//! What a pod asks for, in the order it must run, or why this runner rejects it.
 //!
-//! Pure: Pod → [`PodPlan`] or [`PodRejection`]. Nothing a pod asks for is dropped silently: what would change what the
-//! pod does is refused, what only places or limits it (resources, tolerations, service accounts) does not matter here.
+//! Pure: Pod → [`PodPlan`] or [`PodRejection`]. What would change what the pod does is rejected,
+//! never dropped silently. What only places or limits the pod (resources, tolerations, service
+//! accounts) does not matter here.
 
 mod support;
 
@@ -19,19 +20,20 @@ use support::{
 /// Kubernetes' own default for `terminationGracePeriodSeconds`.
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
-/// Why a pod is not run; it becomes phase Failed with these two fields.
+/// Why a pod is not run. Its phase becomes Failed, with this reason and message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PodRejection {
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 
-/// When a container has its turn.
+/// When a container runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContainerRole {
     /// Runs alone and must succeed before the next one.
     Init,
-    /// An init container with `restartPolicy: Always`: is started in its turn and ended after the main ones.
+    /// An init container with `restartPolicy: Always`: starts in its turn and is ended after the
+    /// main ones.
     Sidecar,
     Main,
 }
@@ -51,7 +53,7 @@ pub(crate) struct PodPlan {
     pub(crate) restart: RestartPolicy,
 }
 
-/// The plan of `pod`; `images` are those whose entry point is known here.
+/// The plan of `pod`. `images` are those with a known entry point.
 pub(crate) fn plan_pod(
     pod: &Pod,
     images: &BTreeMap<String, UtilityImage>,
@@ -138,7 +140,7 @@ mod tests {
         base
     }
 
-    /// A pod whose one container has `extra`.
+    /// A pod with one container that has `extra`.
     fn with(extra: Value) -> Value {
         let container = merged(
             json!({"name": "c", "image": "i", "command": ["true"]}),

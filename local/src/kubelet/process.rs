@@ -1,6 +1,7 @@
-//! Processes of this machine: told apart by pid and start time, and ended with all that descends from them.
+//! Processes of this machine: identified by pid and start time, and killed with all their
+//! descendants.
 //!
-//! Nothing here waits for a child; whoever started one does.
+//! Nothing here waits for a child; whoever started it does.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-/// One process for good: a pid is used again, a pid with a start time in one boot of the machine is not.
+/// Identifies one process. A pid is reused; a pid with a start time in one boot of the machine is
+/// not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessRecord {
     pid: i32,
@@ -26,12 +28,12 @@ pub(crate) struct ProcessRecord {
 struct ProcessStat {
     parent: i32,
     start: u64,
-    /// Ended, and only waiting for its parent to notice.
+    /// Has ended, and waits for its parent to reap it.
     zombie: bool,
 }
 
 fn parse_stat(text: &str) -> Option<ProcessStat> {
-    // The name stands in parentheses and may hold anything, parentheses and blanks too.
+    // The name is in parentheses and may contain anything, even parentheses and blanks.
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     let zombie = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
@@ -56,7 +58,7 @@ fn list_processes() -> BTreeMap<i32, ProcessStat> {
         .collect()
 }
 
-/// All that descends from `root`, which is not itself among them.
+/// All descendants of `root`, without `root` itself.
 fn find_descendants(table: &BTreeMap<i32, ProcessStat>, root: i32) -> Vec<i32> {
     let mut found = vec![root];
     let mut next = 0;
@@ -96,16 +98,17 @@ impl ProcessRecord {
             && boot_id().is_ok_and(|boot| boot == self.boot)
     }
 
-    /// Asks it to end.
+    /// Asks the process to end.
     pub(crate) fn send_sigterm(&self) {
         if self.is_alive() {
-            // It may be gone by now, which is what was asked for.
+            // It may have ended already, which is what we want.
             let _ = kill(Pid::from_raw(self.pid), Signal::SIGTERM);
         }
     }
 
-    /// Ends it and all that descends from it, wherever that went (sessions, double forks). Blocks until they are
-    /// gone. It goes last: as a subreaper it keeps what its descendants leave behind in reach.
+    /// Kills the process and all its descendants, even in other sessions or after double forks.
+    /// Blocks until they are gone. The process itself is killed last: as a subreaper it stays the
+    /// ancestor of its orphans.
     pub(crate) fn kill_tree(&self) {
         while self.is_alive() {
             if kill_descendants(self.pid) {
@@ -126,7 +129,7 @@ impl ProcessRecord {
     }
 }
 
-/// Kills what descends from `root` now; true if there was nothing.
+/// Kills the current descendants of `root`. Returns true if there are none.
 pub(crate) fn kill_descendants(root: i32) -> bool {
     let table = list_processes();
     let found = find_descendants(&table, root);

@@ -1,21 +1,22 @@
 //! Which containers of a pod may start, which must end, and when the pod is over.
 //!
-//! Pure: states of the containers in, next steps out. Who starts and ends them is [`super::worker`].
+//! Pure: from the stages of the containers to the next steps. [`super::running`] starts and ends
+//! them.
 
 use super::plan::ContainerRole;
 
 /// How far a container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContainerStage {
-    /// Nobody has asked for it yet.
+    /// Its start was not requested yet.
     Idle,
-    /// Asked for, not running yet: waits for a Secret, or is being started.
+    /// Start requested, but not running yet: waits for a Secret, or is being started.
     Starting,
     Running,
-    /// Has ended and is to run again, in a while.
+    /// Has ended and is started again later.
     Resting,
     Ended(i32),
-    /// Ended before it ran.
+    /// Was ended before it ran.
     Never,
 }
 
@@ -33,7 +34,7 @@ impl ContainerStage {
     }
 }
 
-/// What to do next; everything empty means to wait.
+/// What to do next. If everything is empty, wait.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct NextSteps {
     pub(crate) start: Vec<usize>,
@@ -84,7 +85,7 @@ fn list_startable(stages: &[(ContainerRole, ContainerStage)]) -> Vec<usize> {
                 ContainerRole::Sidecar,
                 ContainerStage::Running | ContainerStage::Ended(_) | ContainerStage::Never,
             ) => {}
-            // One at a time: whoever has not had its turn yet holds up all that follow.
+            // One at a time: a container that has not had its turn holds up all that follow.
             (_, ContainerStage::Idle) => return vec![index],
             (_, _) => return Vec::new(),
         }
@@ -96,7 +97,8 @@ fn list_startable(stages: &[(ContainerRole, ContainerStage)]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    /// The next steps of containers written as `init:running main:0`; `!` at the end for a pod that is stopping.
+    /// The next steps of containers written as `init:running main:0`; `!` at the end for a pod that
+    /// is stopping.
     fn after(pod: &str) -> String {
         let (containers, stopping) = match pod.strip_suffix(" !") {
             Some(containers) => (containers, true),

@@ -9,7 +9,7 @@ use super::plan::ContainerRole;
 /// The first wait; each start doubles it.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
 const MAX_BACK_OFF: Duration = Duration::from_mins(5);
-/// A container that ran so long starts over with the shortest wait.
+/// After a run of this length the waits begin again with the shortest.
 const LONG_RUN: Duration = Duration::from_mins(10);
 
 /// A pod's `restartPolicy`.
@@ -21,7 +21,7 @@ pub(crate) enum RestartPolicy {
 }
 
 impl RestartPolicy {
-    /// `None` for what Kubernetes does not have. It reads an absent one as Always.
+    /// `None` for a value that Kubernetes does not have. A missing value is Always.
     pub(crate) fn parse_policy(text: Option<&str>) -> Option<Self> {
         match text.unwrap_or("Always") {
             "Never" => Some(Self::Never),
@@ -31,7 +31,8 @@ impl RestartPolicy {
         }
     }
 
-    /// Whether a container that ended with `code` runs again. Sidecars do not: they end with their pod.
+    /// Whether a container that ended with `code` runs again. Sidecars do not: they end with their
+    /// pod.
     pub(crate) fn should_restart(self, role: ContainerRole, code: i32) -> bool {
         match (self, role) {
             (Self::Never, _) | (_, ContainerRole::Sidecar) => false,
@@ -46,7 +47,7 @@ impl RestartPolicy {
 pub(crate) struct BackOff(Option<Duration>);
 
 impl BackOff {
-    /// The wait after a run of this length. The first start is at once, as kubelet has it.
+    /// The wait after a run of this length. The first restart is immediate, as in kubelet.
     pub(crate) fn next_delay(&mut self, ran: Duration) -> Duration {
         let wait = match self.0 {
             Some(wait) if ran < LONG_RUN => wait,

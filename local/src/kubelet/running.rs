@@ -1,4 +1,5 @@
-//! A pod that runs: events of its containers and of its object in, starts, signals and statuses out.
+//! A running pod: handles events of its containers and object, starts and signals containers,
+//! writes statuses.
 
 mod running_container;
 
@@ -21,19 +22,19 @@ use super::worker::{PodWorker, RETRY_DELAY, WorkerExit, is_gone};
 use super::{config_sources, volume};
 use running_container::{MissingNotice, RunningContainer};
 
-/// What a pod gets between SIGTERM and SIGKILL when the runner itself ends.
+/// Longest time between SIGTERM and SIGKILL when the runner itself ends.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// How long a pod has to start before its first status says that it has not.
+/// How long a pod may take to start before its first status says that it has not started.
 const FIRST_STATUS_DELAY: Duration = Duration::from_millis(20);
 
-/// Why a pod ended that ran too long: reason and message.
+/// Reason and message of a pod that ran too long.
 const DEADLINE_EXCEEDED: (&str, &str) = (
     "DeadlineExceeded",
     "Pod was active on the node longer than the specified deadline",
 );
 
-/// Why a pod is ended before its containers are.
+/// Why a pod is stopped before its containers have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PodStopReason {
     Deleted,
@@ -43,7 +44,7 @@ enum PodStopReason {
 }
 
 enum PodEvent {
-    /// The volumes are there; or an error that no waiting mends.
+    /// The volumes are ready, or there is an error that waiting does not fix.
     Prepared(std::io::Result<()>),
     /// A volume cannot be made yet.
     NotPrepared(String),
@@ -62,12 +63,13 @@ pub(crate) struct RunningPod<'a> {
     prepared: bool,
     missing: MissingNotice,
     stop: Option<PodStopReason>,
-    /// When SIGTERM turns into SIGKILL.
+    /// When containers that got SIGTERM get SIGKILL.
     kill_at: Option<Instant>,
     taken: Timestamp,
     conditions: Vec<PodCondition>,
     published: Option<PodStatus>,
-    /// Until when no status is written: after a failure, and at first, since most pods start at once.
+    /// No status is written before this time: after a failure, and at first, since most pods start
+    /// at once.
     publish_at: Option<Instant>,
     tasks: JoinSet<()>,
     events: mpsc::UnboundedSender<PodEvent>,
@@ -95,7 +97,7 @@ impl<'a> RunningPod<'a> {
             grace: plan.grace,
             restart: plan.restart,
             began: Instant::now(),
-            // When the pod is looked at, since it may change.
+            // Set by `check_pod`, since the pod may change.
             deadline: None,
             slots: slots.collect(),
             prepared: false,
@@ -139,7 +141,7 @@ impl<'a> RunningPod<'a> {
         }
     }
 
-    /// Makes the volumes, as soon as what they hold is there.
+    /// Makes the volumes as soon as their contents exist.
     fn prepare_volumes(&mut self) {
         let (volumes, dir, events) = (
             self.volumes.clone(),
@@ -307,7 +309,7 @@ impl<'a> RunningPod<'a> {
         }
     }
 
-    /// Lets those have their turn again whose wait is over.
+    /// Makes containers ready to start whose wait is over.
     fn restart_due_containers(&mut self) {
         let now = Instant::now();
         self.slots
@@ -345,7 +347,7 @@ impl<'a> RunningPod<'a> {
         )
     }
 
-    /// Writes the status if it has changed; a failure is tried again later.
+    /// Writes the status if it has changed. A failed write is retried later.
     async fn publish_status(&mut self) {
         let status = self.pod_status(None);
         let ends = matches!(
@@ -371,7 +373,7 @@ impl<'a> RunningPod<'a> {
         self.tasks.shutdown().await;
         match self.stop {
             Some(PodStopReason::Gone) => return Err(WorkerExit::Gone),
-            // The next start finds it and tells it lost.
+            // The next start finds the pod and reports it as lost.
             Some(PodStopReason::Shutdown) => return Err(WorkerExit::Shutdown),
             Some(PodStopReason::Deleted | PodStopReason::Deadline) | None => {}
         }

@@ -1,4 +1,4 @@
-//! Starting a container's own process and telling it what to run.
+//! Starts a container's own process and sends it what to run.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,16 +14,16 @@ use super::container::{CONTAINER_ARGUMENT, PLAIN, ROOT};
 use super::launch::{LaunchReport, LaunchSpec};
 use super::process::ProcessRecord;
 
-/// A container's process that has not been told yet what to run.
+/// A container's process that has not received its [`LaunchSpec`] yet.
 pub(crate) struct SpawnedContainer {
     pub(crate) child: Child,
     pub(crate) process: ProcessRecord,
-    /// What it prints, both streams in one.
+    /// Its output, both streams in one.
     pub(crate) output: Receiver,
     channel: UnixStream,
 }
 
-/// Starts the process and puts it on record at `record`. Nothing of it is killed when this is dropped.
+/// Starts the process and writes its record to `record`. Dropping the result kills nothing.
 pub(crate) fn spawn_container(
     exe: &Path,
     own_root: bool,
@@ -60,7 +60,7 @@ pub(crate) fn spawn_container(
 }
 
 impl SpawnedContainer {
-    /// Lets it run `launch`; its answer.
+    /// Lets the process run `launch`. Returns its answer.
     pub(crate) async fn send_launch_spec(
         &mut self,
         launch: &LaunchSpec,

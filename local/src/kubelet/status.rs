@@ -1,6 +1,6 @@
 //! The status of a pod as kubelet would report it.
 //!
-//! Pure: what is known of the containers in, a `PodStatus` out. Facts:
+//! Pure: from what is known of the containers to a `PodStatus`. Facts:
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/>.
 
 mod lost;
@@ -16,7 +16,7 @@ use super::plan::ContainerRole;
 
 pub(crate) use lost::lost_pod_status;
 
-/// Where everything that runs here is reached: pods share this machine's network.
+/// The address of everything that runs here: pods share this machine's network.
 pub(crate) const NODE_ADDRESS: &str = "127.0.0.1";
 
 /// How a container ended.
@@ -44,7 +44,7 @@ pub(crate) enum RunState {
 /// The runs of a container before this one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct EarlierRuns {
-    /// How many.
+    /// The number of these runs.
     pub(crate) count: i32,
     /// How the last run ended, and its id.
     pub(crate) last: Option<(ContainerTermination, String)>,
@@ -61,7 +61,7 @@ pub(crate) struct ObservedContainer<'a> {
     pub(crate) earlier: &'a EarlierRuns,
 }
 
-/// The end of a pod: its phase, and a reason when it was not its containers that decided.
+/// The end of a pod: its phase, and a reason unless its containers decided it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PodOutcome {
     pub(crate) succeeded: bool,
@@ -69,8 +69,8 @@ pub(crate) struct PodOutcome {
     pub(crate) message: Option<String>,
 }
 
-/// The status of a pod that this node took at `taken`. `before` are its conditions until now: the time of a
-/// condition that does not change stays.
+/// The status of a pod that this node took at `taken`. `before` are its conditions so far: a
+/// condition that does not change keeps its time.
 pub(crate) fn compute_pod_status(
     containers: &[ObservedContainer<'_>],
     end: Option<&PodOutcome>,
@@ -131,7 +131,7 @@ fn container_status(container: &ObservedContainer<'_>) -> ContainerStatus {
         ContainerRole::Sidecar | ContainerRole::Main => running,
     };
     let last = container.earlier.last.as_ref();
-    // Of one that waits, its last run's.
+    // While it waits, the id of its last run.
     let id = match container.state {
         RunState::Waiting { .. } => last.map(|(_, id)| id.as_str()),
         RunState::Running { .. } | RunState::Ended(_) => Some(container.id),
@@ -258,7 +258,7 @@ fn pod_condition(
     }
 }
 
-/// Whether something of the pod has run already.
+/// Whether a container of the pod has run.
 pub(crate) fn has_run(status: &PodStatus) -> bool {
     let lists = [&status.init_container_statuses, &status.container_statuses];
     let ran = |state: &ContainerState| state.running.is_some() || state.terminated.is_some();

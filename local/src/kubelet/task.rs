@@ -1,4 +1,4 @@
-//! One container from its turn to its end: environment, process, log, exit code.
+//! One container from its start to its end: environment, process, log, exit code.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,14 +23,14 @@ use super::spawn::{SpawnedContainer, spawn_container};
 use super::status::ContainerTermination;
 use super::{KubeletContext, config_sources, env, log, volume};
 
-/// How long a log may take to arrive after its container ended.
+/// How long the rest of the log may take to arrive after the container ended.
 const LOG_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// As much of a termination log as kubelet takes.
+/// How much of a termination log kubelet takes.
 const TERMINATION_MESSAGE_BYTES: usize = 4096;
-/// Exit code of a container that could not be started, as container runtimes have it.
+/// Exit code of a container that could not be started, as in container runtimes.
 const START_ERROR_CODE: i32 = 128;
 
-/// What a container is to do. It only ever rises.
+/// What a container is to do. An order only ever increases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ContainerOrder {
     Run,
@@ -38,14 +38,14 @@ pub(crate) enum ContainerOrder {
     Kill,
 }
 
-/// What became of a container.
+/// What happened to a container.
 #[derive(Debug)]
 pub(crate) enum ContainerEvent {
-    /// Something it needs is not there.
+    /// Something that it needs is missing.
     Waiting(String),
     Started(Timestamp),
     Ended(ContainerTermination),
-    /// It was told to end before it ran.
+    /// It was ordered to end before it ran.
     Never,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct ContainerTask {
 }
 
 impl ContainerTask {
-    /// Runs it to its end; the last event is Ended or Never.
+    /// Runs the container to its end. The last event is `Ended` or `Never`.
     pub(crate) async fn run_container(mut self, events: impl Fn(ContainerEvent)) {
         let mut order = self.order.clone();
         let env = tokio::select! {
@@ -104,7 +104,7 @@ impl ContainerTask {
         .await
     }
 
-    /// None if it was told to end before its program ran.
+    /// `None` if it was ordered to end before its program ran.
     async fn start_container(
         &mut self,
         env: Vec<(String, String)>,
@@ -120,7 +120,7 @@ impl ContainerTask {
         let mut order = self.order.clone();
         let report = tokio::select! {
             report = spawned.send_launch_spec(&launch) => report.context("cannot reach the container's process")?,
-            // Nothing of the pod's runs yet, so there is nobody to ask.
+            // No program of the pod runs yet, so there is none to send SIGTERM to.
             () = await_order(&mut order, ContainerOrder::Terminate) => {
                 tokio::task::spawn_blocking(move || process.kill_tree()).await?;
                 spawned.child.wait().await?;
@@ -203,7 +203,7 @@ impl ContainerTask {
         }
     }
 
-    /// The end of what the container left in its termination log, or the end of its log where it asks for that.
+    /// The end of the container's termination log, or of its log where the pod asks for that.
     fn termination_message(&self, code: i32) -> Option<String> {
         let written = fs::read(
             self.dir
@@ -233,12 +233,13 @@ fn exit_code(status: ExitStatus) -> i32 {
 /// Returns once the order is `least` or more.
 async fn await_order(order: &mut watch::Receiver<ContainerOrder>, least: ContainerOrder) {
     if order.wait_for(|order| *order >= least).await.is_err() {
-        // Whoever gives orders is gone, and takes this with it.
+        // The sender of orders is gone, and this future is dropped with it.
         std::future::pending::<()>().await;
     }
 }
 
-/// The folders of a container, as empty as at its first run, and its log. That of the run before is kept.
+/// Makes the container's folders, empty as at its first run, and its log. The previous run's log is
+/// kept.
 fn make_container_dirs(dir: &ContainerDir, log: &LogSource) -> io::Result<log::LogFiles> {
     for (scratch, _) in dir.scratch_dirs() {
         volume::remove_folder(&scratch)?;

@@ -1,25 +1,27 @@
-//! Mount paths in words a container is given, where it cannot have a root of its own.
+//! Translates mount paths in the arguments and variables of a container that cannot have its own
+//! root.
 //!
-//! Pure. Only the start of a whole word counts: an argument, a value, or a string inside the JSON of a `*_OPTIONS`
-//! variable (how Prow hands options to its pod utilities). A path in the middle of a script is not found.
+//! Pure. Only the start of a whole word is translated: an argument, a value, or a string inside the
+//! JSON of a `*_OPTIONS` variable (Prow passes options to its pod utilities so). A path in the
+//! middle of a script is not found.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Where the paths of a container's mounts really are.
+/// Where the paths of a container's mounts are on this machine.
 #[derive(Debug, Default)]
 pub(crate) struct PathTranslation(Vec<(PathBuf, PathBuf)>);
 
 impl PathTranslation {
     /// From pairs (path in the container, path on this machine).
     pub(crate) fn new(mut mounts: Vec<(PathBuf, PathBuf)>) -> Self {
-        // The deepest mount that holds a path is the one a container would see there.
+        // The deepest mount that contains a path is the one that a container would see there.
         mounts.sort_by_key(|(inside, _)| std::cmp::Reverse(inside.components().count()));
         Self(mounts)
     }
 
-    /// `word` with a mount path at its start replaced.
+    /// Replaces a mount path at the start of `word`.
     pub(crate) fn translate_word(&self, word: &str) -> String {
         let path = Path::new(word);
         for (inside, outside) in &self.0 {
@@ -38,7 +40,7 @@ impl PathTranslation {
         word.to_owned()
     }
 
-    /// The value of the variable `name`.
+    /// Translates the value of the variable `name`.
     pub(crate) fn translate_variable(&self, name: &str, value: &str) -> String {
         if name.ends_with("_OPTIONS")
             && let Ok(mut options @ (Value::Object(_) | Value::Array(_))) =

@@ -1,6 +1,7 @@
 //! The volumes of a pod as folders of this machine.
 //!
-//! What a volume holds is decided from values ([`volume_files`]); [`write_volume`] and [`remove_folder`] are the effects.
+//! [`volume_files`] decides what a volume contains; [`write_volume`] and [`remove_folder`] are the
+//! effects.
 
 mod projection;
 
@@ -26,7 +27,7 @@ pub(crate) struct VolumeFile {
     pub(crate) mode: u32,
 }
 
-/// What must be fetched before [`volume_files`] can answer for `volumes`.
+/// The objects that [`volume_files`] needs for `volumes`.
 pub(crate) fn list_volume_sources(volumes: &[Volume]) -> BTreeSet<ConfigObjectRef> {
     let all = volumes.iter().flat_map(list_projections);
     all.map(|projection| projection.source).collect()
@@ -37,8 +38,8 @@ pub(crate) fn is_read_only(volume: &Volume) -> bool {
     volume.empty_dir.is_none()
 }
 
-/// The files a volume begins with, or what is missing for them. Of two files of one path the
-/// later one is there, as kubelet has it.
+/// The files of a new volume, or what is missing for them. Of two files with one path the later one
+/// wins, as in kubelet.
 pub(crate) fn volume_files(
     volume: &Volume,
     found: &SourceValues,
@@ -56,7 +57,7 @@ pub(crate) fn volume_files(
             files.insert(file.path.clone(), file);
         }
     }
-    // What lies in a folder comes next after the folder's name.
+    // The paths are sorted: what is in a folder follows the folder's name.
     let mut neighbours = files.keys().zip(files.keys().skip(1));
     if let Some((file, inside)) = neighbours.find(|(file, next)| next.starts_with(file)) {
         return Err(failed(format!("{inside:?} cannot be in the file {file:?}")));
@@ -107,10 +108,10 @@ fn list_files(
 
 /// Makes the folder of a volume and its files.
 pub(crate) fn write_volume(dir: &Path, files: &[VolumeFile]) -> io::Result<()> {
-    // A pod that waited when an earlier runner ended has its volumes already.
+    // A pod that was waiting when an earlier runner ended has its volumes already.
     remove_folder(dir)?;
     fs::create_dir_all(dir)?;
-    // As kubelet makes an emptyDir: whatever user a container runs as may write.
+    // As kubelet does for an emptyDir, so that any user of a container may write.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777))?;
     for file in files {
         let path = dir.join(&file.path);
@@ -128,8 +129,8 @@ pub(crate) fn write_volume(dir: &Path, files: &[VolumeFile]) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a folder with everything in it, also below folders that were made read-only (Go's module cache is).
-/// One that is not there is no error.
+/// Removes a folder with everything in it, even below read-only folders (such as Go's module
+/// cache). A missing folder is no error.
 pub(crate) fn remove_folder(dir: &Path) -> io::Result<()> {
     let first = match fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,

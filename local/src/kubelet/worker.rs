@@ -1,4 +1,4 @@
-//! One pod from the moment this node sees it until its object is gone.
+//! Handles one pod, from when this node sees it until its object is gone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::running::RunningPod;
 use super::status::{self, PodOutcome};
 use super::{KubeletContext, NODE_NAME, volume};
 
-/// How long to wait after the API refused something.
+/// How long to wait after an error of the API.
 pub(crate) const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) struct PodWorker {
@@ -31,12 +31,12 @@ pub(crate) struct PodWorker {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) uid: String,
-    /// The pod as last seen; closed when it is gone.
+    /// The latest state of the pod. Closed when the pod is gone.
     pub(crate) pods: watch::Receiver<Arc<Pod>>,
     pub(crate) shutdown: CancellationToken,
 }
 
-/// Why a worker stops short.
+/// Why a worker stops early.
 pub(crate) enum WorkerExit {
     /// The pod's object is gone.
     Gone,
@@ -74,7 +74,7 @@ impl PodWorker {
         LogSource::new(&self.node.logs, &self.namespace, &self.uid, container)
     }
 
-    /// Tells of the pod, or of one of its containers, in an Event object.
+    /// Records an Event object about the pod, or about one of its containers.
     pub(crate) fn record_event(
         &self,
         path: Option<String>,
@@ -89,7 +89,7 @@ impl PodWorker {
         self.node.events.record_event(about, kind, reason, message);
     }
 
-    /// Does all there is to do for the pod.
+    /// Handles the pod until the worker ends.
     pub(crate) async fn run_worker(mut self) {
         let left = match self.run_pod().await {
             Ok(()) => self.await_removal().await,
@@ -128,7 +128,7 @@ impl PodWorker {
         }
     }
 
-    /// Takes the pod for this node, if nobody has.
+    /// Binds the pod to this node, unless it has a node.
     async fn bind_pod(&mut self, pod: &Pod) -> Result<(), WorkerExit> {
         if pod
             .spec
@@ -168,7 +168,7 @@ impl PodWorker {
                     self.record_event(None, EventType::Normal, "Scheduled", &message);
                     return Ok(());
                 }
-                // Bound by an earlier try, or gone; the watch tells which.
+                // Bound by an earlier try, or gone. The watch says which.
                 Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
                     return Ok(());
                 }
@@ -193,7 +193,7 @@ impl PodWorker {
         };
         let now = Timestamp::now();
         let mut status = status::compute_pod_status(&[], Some(&end), now, &[], now);
-        // No container was looked at, so nothing can be said of them.
+        // No container was looked at, so nothing can be said about them.
         status
             .conditions
             .iter_mut()
@@ -205,7 +205,7 @@ impl PodWorker {
         self.publish_final_status(&status).await
     }
 
-    /// Tells of a pod whose processes were lost. Whether it is run again is for others to decide.
+    /// Reports that the pod's processes were lost. Whether it is run again is for others to decide.
     async fn report_lost_pod(&mut self, before: PodStatus) -> Result<(), WorkerExit> {
         tracing::warn!(
             pod = self.name,
@@ -226,7 +226,7 @@ impl PodWorker {
         })
     }
 
-    /// Waits until somebody deletes the pod, and confirms that nothing of it runs any more.
+    /// Waits until the pod is deleted, and confirms that nothing of it runs any more.
     async fn await_removal(&mut self) -> WorkerExit {
         let mut confirmed = false;
         loop {
@@ -263,9 +263,9 @@ impl PodWorker {
         }
     }
 
-    /// One try to write `status`.
+    /// Tries once to write `status`.
     pub(crate) async fn publish_status(&self, status: &PodStatus) -> kube::Result<()> {
-        // The UID makes it an error where another pod has the name by now.
+        // The UID makes the write fail if another pod has the name by now.
         let patch = json!({ "metadata": { "uid": self.uid }, "status": status });
         self.api
             .patch_status(&self.name, &PatchParams::default(), &Patch::Merge(patch))
@@ -273,7 +273,7 @@ impl PodWorker {
             .map(drop)
     }
 
-    /// Writes `status`, however long it takes.
+    /// Writes `status`, and retries until that succeeds.
     pub(crate) async fn publish_final_status(
         &mut self,
         status: &PodStatus,
@@ -289,7 +289,7 @@ impl PodWorker {
         }
     }
 
-    /// Until the pod changes.
+    /// Waits until the pod changes.
     async fn await_change(&mut self) -> Result<(), WorkerExit> {
         tokio::select! {
             changed = self.pods.changed() => changed.map_err(|_| WorkerExit::Gone),
@@ -297,7 +297,7 @@ impl PodWorker {
         }
     }
 
-    /// Tells the operator what failed, and waits before the next try.
+    /// Logs what failed, and waits before the next try.
     async fn pause_after_error(
         &mut self,
         error: &kube::Error,
@@ -310,7 +310,7 @@ impl PodWorker {
     }
 }
 
-/// What an event about a pod points at.
+/// The object that an event about a pod refers to.
 pub(crate) fn pod_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".to_owned()),
@@ -322,12 +322,12 @@ pub(crate) fn pod_reference(namespace: &str, name: &str, uid: &str) -> ObjectRef
     }
 }
 
-/// Whether this pod is not there any more, or another one has its name.
+/// Whether this pod is gone, or another one has its name.
 pub(crate) fn is_gone(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else {
         return false;
     };
-    // To a patch, another UID is an attempt to change it.
+    // The API takes another UID in a patch for a change of the UID.
     let other = |cause: &kube::core::response::StatusCause| cause.field == "metadata.uid";
     let causes = status.details.as_ref().map(|details| &details.causes);
     status.is_not_found()

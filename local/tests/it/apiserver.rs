@@ -13,7 +13,7 @@ use kube::Client;
 use local::apiserver::{ApiServer, ApiServerOptions};
 use serde_json::{Value, json};
 
-/// An API in memory, with its logs in a folder that goes with it.
+/// An API in memory. Its logs are in a folder that is deleted with it.
 struct Cluster {
     api: ApiServer,
     client: Client,
@@ -36,7 +36,7 @@ impl Cluster {
         kube::Api::default_namespaced(self.client.clone())
     }
 
-    /// A request that no typed client would send; the answer's status and body.
+    /// Sends a request that no typed client would send. Returns the response's status and body.
     async fn send(&self, method: &str, uri: &str, content_type: &str, body: Value) -> (u16, Value) {
         send(
             &self.api,
@@ -102,7 +102,7 @@ fn pod(name: &str) -> Value {
     })
 }
 
-/// A custom kind with every rule the embedded API knows.
+/// A custom kind with every rule that the embedded API supports.
 fn job_crd() -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

@@ -1,6 +1,7 @@
-//! What Prow relies on, asked of both: the embedded API, and with `make test-cluster` a real one.
+//! What Prow needs of Kubernetes, tested on both: the embedded API, and with `make test-cluster` a
+//! real one.
 //!
-//! `apiserver` beside this is about the embedded API alone, and further.
+//! The tests in `apiserver` are about the embedded API alone, and cover more of it.
 
 mod asking;
 mod changing;
@@ -72,7 +73,7 @@ where
     refused(api.create(&PostParams::default(), &object).await)
 }
 
-/// A refusal is the server's; any other failure ends the test.
+/// Returns the server's refusal as an error. Any other failure ends the test.
 fn refused<T>(answer: kube::Result<T>) -> Result<T, Box<Status>> {
     match answer {
         Ok(answer) => Ok(answer),

@@ -1,4 +1,5 @@
-//! The GitHub stand-in, by a git of this machine, an HTTP client, and GitHub's own schemas.
+//! Contract tests of the GitHub stand-in, with the machine's git, an HTTP client, and GitHub's own
+//! schemas.
 
 mod access;
 mod apps;

@@ -1,4 +1,5 @@
-//! Contract tests of `local::kubelet`: pods go in through the API, what a user of a cluster would see comes out.
+//! Contract tests of `local::kubelet`: pods are created through the API, and the tests check what a
+//! user of a cluster sees.
 
 mod ending;
 mod kubectl;

@@ -1,4 +1,4 @@
-//! The contracts of the stand-ins, tested by clients that are not ours.
+//! Contract tests of the stand-ins, with clients that are not ours.
 
 mod apiserver;
 mod conformance;

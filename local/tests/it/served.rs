@@ -1,4 +1,4 @@
-//! The embedded API on a port, and `kubectl` in front of it.
+//! The embedded API on a port, and `kubectl` as its client.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -60,7 +60,7 @@ impl Served {
         .unwrap()
     }
 
-    /// Standard output of a kubectl that succeeds.
+    /// The standard output of a kubectl that must succeed.
     pub(crate) async fn kubectl(&self, arguments: &[&str]) -> String {
         self.kubectl_with(arguments, None).await
     }
@@ -76,7 +76,7 @@ impl Served {
         text(&output.stdout)
     }
 
-    /// Standard error of a kubectl that fails.
+    /// The standard error of a kubectl that must fail.
     pub(crate) async fn refused(&self, arguments: &[&str], stdin: Option<&Value>) -> String {
         let output = self.run(arguments, stdin).await;
         assert!(!output.status.success(), "kubectl {arguments:?} succeeded");

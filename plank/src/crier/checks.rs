@@ -1,8 +1,8 @@
-//! The reporter of check runs, beside statuses: `github_reporter.checks`. Prow has none.
+//! The reporter of check runs, in addition to statuses: `github_reporter.checks`. Prow has none.
 //!
-//! A check run is found again by its name, its App and the name of the `ProwJob`, so that
-//! nothing of it has to be written down. Only Apps have check runs; where GitHub says that ours may
-//! not write them, nothing more is tried in that organisation for an hour.
+//! A check run is found again by its name, its App and the name of the `ProwJob`, so that nothing
+//! has to be stored. Only Apps have check runs; where GitHub says that ours may not write them,
+//! nothing more is tried in that organisation for an hour.
 
 pub mod plan;
 
@@ -28,17 +28,17 @@ use super::{
     status_report::{self, CommitStatusReport},
 };
 
-/// Bound on one check run, with all its annotations.
+/// The time limit of one check run, with all its annotations.
 const CHECK_RUN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// How long a missing permission is not asked for again.
+/// How long no check run is tried after a missing permission.
 const REFUSAL_LIFETIME: Duration = Duration::from_hours(1);
-/// Folders of a commit that are looked into for files with annotations.
+/// Folders of a commit that are listed for files with annotations.
 const MAX_FOLDERS: usize = 20;
 
 pub(super) struct CheckRunReporter {
     ctx: Arc<CrierContext>,
     workers: SendLimiter,
-    /// Organisations where the client may not write check runs, and when it was told so.
+    /// Organisations where the client may not write check runs, and when GitHub said so.
     refused: Mutex<HashMap<String, Instant>>,
 }
 
@@ -58,7 +58,7 @@ impl CheckRunReporter {
             .is_some_and(|since| since.elapsed() < REFUSAL_LIFETIME)
     }
 
-    /// A missing permission; other refusals are of one repository or one commit.
+    /// Remembers a missing permission; other refusals concern one repository or one commit.
     fn remember_refusal(&self, org: &str, why: &str) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.insert(org.to_owned(), Instant::now());
@@ -123,7 +123,7 @@ impl CheckRunReporter {
         }
     }
 
-    /// Makes the check run, or changes it. GitHub adds the annotations of each request: after a
+    /// Creates the check run, or changes it. GitHub adds the annotations of each request: after a
     /// restart those that arrived are left out.
     async fn send_check_run(
         &self,
@@ -167,7 +167,7 @@ impl CheckRunReporter {
         Ok(())
     }
 
-    /// The annotations whose files are there at the commit.
+    /// The annotations whose files exist at the commit.
     async fn list_existing_annotations(
         &self,
         report: &CommitStatusReport,
@@ -181,7 +181,7 @@ impl CheckRunReporter {
             }
             let CommitStatusReport { org, repo, sha, .. } = report;
             let names = match self.ctx.github.list_directory(org, repo, sha, folder).await {
-                // Without the right to read files there are no annotations, and a check run.
+                // Without the right to read files, the check run has no annotations.
                 Err(GithubError::Forbidden(_)) => return Ok(Vec::new()),
                 names => names?,
             };

@@ -1,7 +1,7 @@
-//! The one comment with the failed jobs of a pull request: what it says, and what is done to the
+//! The one comment with the failed jobs of a pull request: its text, and the changes to the
 //! comments that are there. Pure.
 //!
-//! Prow's format, so that each can go on with what the other wrote.
+//! The format is Prow's, so that each can go on with the other's comment.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ mod outdated;
 
 pub use outdated::{PresubmitOrigin, find_outdated_candidates, find_outdated_rows};
 
-/// What tells such a comment from others of the bot.
+/// Tells such a comment from others of the bot.
 pub const MARKER: &str = "<!-- test report -->";
 
 const HEADER: &str = "Test name | Commit | Details | Required | Rerun command";
@@ -28,22 +28,22 @@ const RULE: &str = "--- | --- | --- | --- | ---";
 const CELL: &str = " | ";
 const ABOUT: &str = "This comment is kept up to date: a test that passes leaves it, and when none \
                      is left, it goes.";
-/// Bytes of a body's table, and of all of it; GitHub takes 65,536 characters.
+/// Most bytes of a body's table, and of a body; GitHub takes 65,536 characters.
 const MAX_TABLE: usize = 48 << 10;
 const MAX_BODY: usize = 60 << 10;
 
-/// What is to be told about one pull request.
+/// What is to be reported about one pull request.
 #[derive(Clone, Debug)]
 pub struct CommentReport<'a> {
-    /// Jobs that have ended, later ones after earlier ones; never none.
+    /// Jobs that have ended, oldest first; never empty.
     pub jobs: &'a [&'a ProwJob],
-    /// A comment there has to be, even when all is well.
+    /// There must be a comment, even when all jobs passed.
     pub sums_up: bool,
-    /// Why jobs of these failed, as far as that is known.
+    /// Why some of these jobs failed, as far as that is known.
     pub digests: &'a [DigestBlock],
-    /// What the report template says.
+    /// The text of the report template.
     pub note: &'a str,
-    /// Rows that go whatever these jobs say: nobody could run their jobs any more.
+    /// Rows to remove whatever these jobs say: nobody could run their jobs any more.
     pub outdated: &'a BTreeSet<String>,
 }
 
@@ -65,12 +65,12 @@ impl CommentChange {
     }
 }
 
-/// Whether this job's end belongs into the comment, now that it is there.
+/// Whether this job has ended and belongs in the comment.
 pub fn belongs_in_comment(job: &ProwJob, types: &[ProwJobType]) -> bool {
     is_reported_presubmit(job, types) && has_ended(job)
 }
 
-/// Whether this is a job whose end belongs into the comment.
+/// Whether this job belongs in the comment once it has ended.
 pub fn is_reported_presubmit(job: &ProwJob, types: &[ProwJobType]) -> bool {
     let refs = job.spec.refs.as_ref();
     job.spec.job_type == ProwJobType::Presubmit
@@ -79,13 +79,13 @@ pub fn is_reported_presubmit(job: &ProwJob, types: &[ProwJobType]) -> bool {
         && refs.is_some_and(|refs| refs.pulls.len() == 1)
 }
 
-/// An aborted job may have a pod to end, and has nothing to tell any more.
+/// An aborted job counts while its pod still ends: it has nothing more to report.
 pub fn has_ended(job: &ProwJob) -> bool {
     job.is_complete() || job.state() == ProwJobState::Aborted
 }
 
-/// What to do so that one comment says how things are. `comments` are the pull request's, oldest
-/// first; those of others and without the marker are left alone.
+/// The changes that leave one comment, up to date. `comments` are the pull request's, oldest first;
+/// those of others and those without the marker are left alone.
 pub fn plan_comments(
     comments: &[IssueComment],
     bot: &str,
@@ -107,7 +107,7 @@ pub fn plan_comments(
         (Some(latest), false) => actions.push(CommentChange::Delete(latest.id)),
         (Some(latest), true) => {
             let body = format_body(&rows, &digests, report);
-            // GitHub may hand a body back with other line ends.
+            // GitHub may return a body with other line ends.
             if latest.body.replace("\r\n", "\n").trim_end() != body {
                 actions.push(CommentChange::Edit(latest.id, body));
             }
@@ -131,7 +131,7 @@ fn own_comments<'a>(
         .filter(|comment| comment.body.contains(MARKER))
 }
 
-/// The rows that stay, then those of the jobs; one a context, the last one that there is.
+/// The rows that stay, then those of the jobs; one per context, its last.
 fn merge_rows(ours: &[&IssueComment], report: &CommentReport<'_>) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     let forget = |rows: &mut Vec<String>, name: &str| {
@@ -167,7 +167,7 @@ fn merge_digests(
     let mut all: Vec<DigestBlock> = Vec::new();
     let there = ours.iter().flat_map(|comment| parse_blocks(&comment.body));
     let new = report.digests.iter().cloned();
-    // In a summary all jobs are told, and only the newest digests are at hand.
+    // A summary reports all jobs, but only the newest digests are available.
     let kept = there.filter(|block| report.sums_up || !is_told(block));
     for block in kept.chain(new).filter(is_listed) {
         all.retain(|other| other.name != block.name);
@@ -206,7 +206,7 @@ fn format_row(job: &ProwJob) -> String {
     .join(CELL)
 }
 
-/// A name in the table. Prow finds its row by it, so that usual names stand there as they are.
+/// A name in the table. Prow finds its row by it, so usual names stay as they are.
 pub(super) fn format_cell(name: &str) -> String {
     untrusted_text::escape_markdown(name, MAX_TEXT)
 }
@@ -214,7 +214,7 @@ pub(super) fn format_cell(name: &str) -> String {
 fn required_text(job: &ProwJob) -> &'static str {
     let labels = job.metadata.labels.as_ref();
     match labels.and_then(|labels| labels.get(labels::IS_OPTIONAL)) {
-        // As Go reads a truth.
+        // Parsed as Go parses a boolean.
         Some(text) => match text.as_str() {
             "1" | "t" | "T" | "TRUE" | "true" | "True" => "false",
             "0" | "f" | "F" | "FALSE" | "false" | "False" => "true",
@@ -253,7 +253,7 @@ fn format_body(rows: &[String], digests: &[DigestBlock], report: &CommentReport<
     }
     let tail = ["", "<details>", "", ABOUT, "</details>", MARKER].join("\n");
     let length = lines.iter().map(String::len).sum::<usize>() + lines.len() + tail.len();
-    // Whole or not at all: half of it may be half of an HTML element.
+    // All of it or nothing: a half may end in the middle of an HTML element.
     if !report.note.is_empty() && length + report.note.len() < MAX_BODY {
         lines.extend([String::new(), report.note.replace(MARKER, "")]);
     }
@@ -261,7 +261,7 @@ fn format_body(rows: &[String], digests: &[DigestBlock], report: &CommentReport<
     lines.join("\n")
 }
 
-/// The last rows, as many as fit.
+/// The last rows that fit.
 fn fitting_rows(rows: &[String]) -> &[String] {
     let mut length = 0;
     let fits = |row: &&String| {

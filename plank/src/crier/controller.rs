@@ -1,7 +1,7 @@
-//! Watches jobs and gives each of which there is something to tell to a courier.
+//! Watches jobs, and gives each job with something to report to a report worker.
 //!
-//! Only those are kept in memory, and those that have not ended: should one be deleted, its end
-//! is told in its place. Of each only what reporters look at is kept.
+//! Only those jobs are kept in memory, and those that have not ended: if one of them is deleted,
+//! crier reports its end. Of each job only what reporters read is kept.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,26 +27,26 @@ use super::{
 };
 use crate::watch;
 
-/// How long reports that are under way may take once crier is to end.
+/// How long running reports may take once crier shuts down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// Jobs that are told of at once.
+/// Jobs that are reported at once.
 const MAX_REPORT_WORKERS: usize = 1000;
 
-/// What couriers work with.
+/// What the report workers share.
 pub(super) struct CrierController {
     pub(super) ctx: Arc<CrierContext>,
     pub(super) reporters: Vec<Box<dyn Reporter>>,
     pub(super) shutdown: CancellationToken,
-    /// The jobs of which there is something to tell.
+    /// The jobs with something to report.
     slots: Mutex<HashMap<String, Arc<ReportSlot>>>,
-    /// The jobs that have not ended, as they were last seen.
+    /// The jobs that have not ended, as last seen.
     open: Mutex<HashMap<String, Arc<ProwJob>>>,
-    /// Those of the slots that wait for a courier.
+    /// The names of jobs that wait for a report worker.
     pub(super) queue: ReportQueue,
 }
 
-/// Has these reporters told of all jobs until `shutdown`.
+/// Reports all jobs through these reporters until `shutdown`.
 pub(super) async fn run_controller(
     ctx: Arc<CrierContext>,
     reporters: Vec<Box<dyn Reporter>>,
@@ -55,7 +55,7 @@ pub(super) async fn run_controller(
     run_controller_with(ctx, reporters, MAX_REPORT_WORKERS, shutdown).await;
 }
 
-/// The same with so many jobs at once.
+/// The same, with at most so many report workers.
 pub(super) async fn run_controller_with(
     ctx: Arc<CrierContext>,
     reporters: Vec<Box<dyn Reporter>>,
@@ -125,7 +125,7 @@ impl CrierController {
         self.enqueue_job(job, false);
     }
 
-    /// Gives the job to its courier, or lets it wait for one if there is something to tell.
+    /// Gives the job to its report worker, or queues it if there is something to report.
     fn enqueue_job(&self, job: Arc<ProwJob>, gone: bool) {
         let name = job.name_any();
         let mut slots = self.lock_slots();
@@ -148,7 +148,7 @@ impl CrierController {
         self.lock_slots().get(name).cloned()
     }
 
-    /// A rest is over.
+    /// Ends a pause.
     pub(super) fn requeue_job(&self, name: &str) {
         if self
             .find_slot(name)
@@ -158,7 +158,7 @@ impl CrierController {
         }
     }
 
-    /// The job is gone. `last` is how the watch saw it then, if it did.
+    /// The job was deleted. `last` is its last state, if the watch showed it.
     fn handle_deletion(&self, name: &str, last: Option<ProwJob>) {
         let open = self.lock_open_jobs().remove(name);
         let last = open.and_then(|open| last.map(Arc::new).or(Some(open)));
@@ -176,7 +176,7 @@ impl CrierController {
         }
     }
 
-    /// After a listing: who is not in it is gone.
+    /// Ends a listing: jobs that are not in it are gone.
     fn drop_missing_jobs(&self, names: &HashSet<String>) {
         let missing = |name: &&String| !names.contains(*name);
         let mut gone: HashSet<String> = self
@@ -194,7 +194,7 @@ impl CrierController {
         }
     }
 
-    /// Ends a courier's work, unless its job is not `last` any more.
+    /// Ends the work on a slot, unless its job is not `last` any more.
     pub(super) fn release_slot(
         &self,
         name: &str,
@@ -212,12 +212,12 @@ impl CrierController {
         same
     }
 
-    /// Gives the job to another courier when this one panicked: with the next event of it.
+    /// Frees a job whose report worker panicked: its next event starts another.
     pub(super) fn abandon_slot(&self, name: &str) {
         self.lock_slots().remove(name);
     }
 
-    /// Whether the job says that its state is not yet told by the reporter.
+    /// Whether the job says that the reporter has yet to report its state.
     pub(super) fn is_report_due(&self, reporter: &dyn Reporter, job: &ProwJob) -> bool {
         prev_report_state(job, reporter.reporter_name()) != Some(job.state())
             && is_enabled(&self.ctx.settings.enablement, &job.spec)
@@ -225,13 +225,13 @@ impl CrierController {
     }
 }
 
-/// The state that the job says this reporter has told last.
+/// The state that, according to the job, this reporter reported last.
 pub(super) fn prev_report_state(job: &ProwJob, reporter: &str) -> Option<ProwJobState> {
     let status = job.status.as_ref()?;
     status.prev_report_states.get(reporter).copied()
 }
 
-/// Leaves what reporters look at; who needs the rest reads it.
+/// Keeps what reporters read; a reporter that needs more reads the job.
 fn prune_job(job: &mut ProwJob) {
     job.managed_fields_mut().clear();
     job.metadata.annotations = None;
@@ -249,7 +249,7 @@ fn prune_job(job: &mut ProwJob) {
         });
 }
 
-/// Whether any reference of the job is in an enabled repository; a job without any is.
+/// Whether any ref of the job is in an enabled repository; a job without refs is enabled.
 fn is_enabled(enablement: &github::GithubEnablementOptions, spec: &ProwJobSpec) -> bool {
     let mut refs = spec.refs.iter().chain(&spec.extra_refs).peekable();
     refs.peek().is_none() || refs.any(|refs| enablement.allows_repo(&refs.org, &refs.repo))

@@ -1,22 +1,21 @@
-//! A job that somebody deletes while it runs: nobody else would end what was told of it.
+//! A job that was deleted while it ran: nobody else would report its end.
 
 use common::prowjob::{ProwJob, ProwJobState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// For whoever waits for the job.
+/// For people who wait for the job.
 pub(super) const DELETED: &str =
     "The ProwJob was deleted before it had ended: its result is not known. Run it again.";
 
-/// The last state that there is to tell of a job that is gone; `None` if its end was told by the
-/// job itself.
+/// The last state to report of a deleted job; `None` if the job itself was complete.
 pub(super) fn build_deleted_job(last: &ProwJob, now: Timestamp) -> Option<ProwJob> {
     if last.is_complete() {
         return None;
     }
     let mut job = last.clone();
     let status = job.status.get_or_insert_default();
-    // An aborted job keeps its words: they say who took its place, say.
+    // An aborted job keeps its description: it may name the run that superseded it.
     if status.state != ProwJobState::Aborted || status.description.is_empty() {
         status.description = DELETED.into();
     }

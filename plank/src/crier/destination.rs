@@ -1,4 +1,4 @@
-//! Where a job's files are, and the way in.
+//! Where a job's files are, and the access to them.
 
 use std::{
     collections::HashMap,
@@ -18,9 +18,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// For the files of one report.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
-/// Runs whose logs are read at once: each takes some ten MiB.
+/// Runs whose logs are read at the same time: each takes some ten MiB.
 const MAX_READERS: usize = 4;
-/// Buckets that are kept open. Where every bucket of a cloud may be opened, jobs can name new ones.
+/// Most buckets kept open. Where every bucket of a cloud may be opened, jobs can name new ones.
 const MAX_OPENED: usize = 256;
 /// Largest file of a run that is read.
 const MAX_READ: usize = 1 << 20;
@@ -32,9 +32,9 @@ pub(super) struct RunDestination {
     pub(super) dir: String,
 }
 
-/// The job's own bucket, else the one that decorated jobs of its repository and cluster have;
-/// `None` where there is none, or no key for such a job. An error where the bucket is not to be
-/// opened: whoever may write a `ProwJob` may name any, and would get our credentials.
+/// The job's own bucket, else the one of decorated jobs of its repository and cluster; `None` where
+/// there is none, or no path for such a job. Fails where the bucket may not be opened: whoever may
+/// write a `ProwJob` may name any, and would get our credentials.
 pub(super) fn resolve_destination(
     config: &Config,
     job: &ProwJob,
@@ -81,7 +81,7 @@ fn gcs_configuration(config: &ProwConfig, spec: &ProwJobSpec) -> Option<GcsConfi
     merged?.gcs_configuration
 }
 
-/// Opens buckets, each once.
+/// Opens each bucket once.
 #[derive(Debug)]
 pub struct BucketOpener {
     credentials: StorageCredentials,
@@ -92,7 +92,7 @@ pub struct BucketOpener {
 }
 
 impl Default for BucketOpener {
-    /// With the machine's own identity, and no way into Deck's storage.
+    /// With the machine's own identity, and without access to Deck's storage.
     fn default() -> Self {
         Self::new(StorageCredentials::default(), None)
     }
@@ -108,13 +108,13 @@ impl BucketOpener {
         }
     }
 
-    /// Waits for the turn to read a run's logs, which ends when this is dropped.
+    /// Waits for a permit to read a run's logs. Dropping it lets others read.
     pub(super) async fn acquire_reader(&self) -> SemaphorePermit<'_> {
         let permit = self.readers.acquire().await;
         permit.expect("nobody closes the semaphore")
     }
 
-    /// The way to one run's files.
+    /// Opens the folder of one run.
     pub(super) fn open_folder(
         &self,
         destination: RunDestination,
@@ -128,7 +128,7 @@ impl BucketOpener {
                 StorageError::InvalidBucket(bucket, why.into())
             })?;
             let expiry = now.saturating_add(TOKEN_LIFETIME).unwrap_or(Timestamp::MAX);
-            // Not for ever: Deck makes the key at its first start.
+            // Not a permanent error: Deck makes the key at its first start.
             let keys = key
                 .read_keys()
                 .map_err(|error| StorageError::Other(error.to_string()))?;
@@ -158,7 +158,7 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Writes a JSON file anew.
+    /// Writes or replaces a JSON file.
     pub(super) async fn put_json(&self, name: &str, json: Vec<u8>) -> Result<(), StorageError> {
         self.storage
             .put_object(&self.object_key(name), json, &json_attributes())
@@ -208,7 +208,7 @@ impl RunFolder {
         self.storage.get_tail(&self.object_key(name), length).await
     }
 
-    /// What the test left, by names below the folder; empty where that cannot be listed.
+    /// The artifacts of the test, by names below the folder; empty where they cannot be listed.
     pub(super) async fn list_artifacts(&self) -> Result<Vec<ObjectInfo>, StorageError> {
         let listing = match self
             .storage

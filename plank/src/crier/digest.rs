@@ -1,8 +1,8 @@
-//! Works out why a run failed, from what its pod stored: once, then it is read.
+//! Composes the digest of a failed run from what its pod stored: once, then it is read.
 //!
 //! ```text
 //! clone-records.json, junit*.xml, logs, as far as they may be quoted
-//!                     └─► common::digest ─► failure.json ─► comment, check run, Deck
+//!                     └─► common::failure_digest ─► failure.json ─► comment, check run, Deck
 //! ```
 
 pub mod markdown;
@@ -25,18 +25,18 @@ use super::{
 };
 use crate::decorate::CODE_DIR;
 
-/// Bytes of a log, decompressed, that are read to find its end. Of a longer one that is not
+/// Most bytes of a log, decompressed, that are read to find its end. Of a longer one that is not
 /// compressed only the end is read, and its lines have no numbers.
 const MAX_LOG: u64 = 512 << 20;
-/// Bytes of all `JUnit` files of a run.
+/// Most bytes of all `JUnit` files of a run.
 const MAX_REPORTS: u64 = 64 << 20;
 /// Logs of a run that are read.
 const MAX_CONTAINERS: usize = 8;
 
 /// The digest of a run that failed. `finished` is its `finished.json`, empty if there is none.
 ///
-/// It is stored once the run's own result is there: before, its pod may still be uploading. A
-/// stored one is not taken at its word: what may be quoted is decided again.
+/// It is stored once the run's own result is there: before, its pod may still be uploading. Of a
+/// stored digest, what may be quoted is decided again.
 pub(super) async fn load_or_compose_digest(
     ctx: &CrierContext,
     news: &JobStateChange,
@@ -90,7 +90,7 @@ async fn find_clone_failure(folder: &RunFolder) -> Result<Option<SetupFailure>, 
     }))
 }
 
-/// The folders that the repositories are checked out to.
+/// The folders of the checked-out repositories.
 fn checkout_dirs(job: &ProwJob) -> Vec<String> {
     let refs = job.spec.refs.iter().take(1);
     refs.map(|refs: &Refs| refs.clone_dir(CODE_DIR)).collect()
@@ -160,7 +160,7 @@ async fn scan_logs(
         if let Some(tail) = read_log_tail(folder, &name).await? {
             let roots = roots.to_vec();
             let found = run_blocking(move || tail.scan_errors(&roots)).await;
-            // A reader need not be told which, where there is but one.
+            // With only one container the reader need not be told which.
             let container = if single { "" } else { container };
             all.push((container.to_owned(), found));
         }
@@ -168,7 +168,7 @@ async fn scan_logs(
     Ok(all)
 }
 
-/// The end of a log; `None` if there is none, or if it is too long to get at its end.
+/// The end of a log; `None` if there is none, or if it is too long to reach its end.
 async fn read_log_tail(
     folder: &RunFolder,
     name: &str,
@@ -197,7 +197,7 @@ async fn read_log_tail(
     Ok(Some(tail))
 }
 
-/// Runs what takes the processor for a while.
+/// Runs work that keeps a processor busy.
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

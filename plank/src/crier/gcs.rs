@@ -1,4 +1,4 @@
-//! The reporter `gcsreporter`: a job's object and its end, beside the files of its pod.
+//! The reporter `gcsreporter`: stores a job's object and its end next to the files of its pod.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use super::{
     state_change::JobStateChange,
 };
 
-/// Bound on one job's files.
+/// The time limit of one job's files.
 const FILES_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct GcsReporter {
@@ -86,7 +86,7 @@ impl GcsReporter {
     }
 }
 
-/// The object as it was stored, with the end that its obituary tells: that is but a part of it.
+/// The stored object with the final status of a deleted job, of which crier keeps only a part.
 async fn with_final_status(folder: &RunFolder, obituary: &ProwJob) -> Result<ProwJob, ReportError> {
     let stored = folder.get_small(paths::PROW_JOB).await?.unwrap_or_default();
     let stored = serde_json::from_slice::<ProwJob>(&stored).ok();
@@ -95,7 +95,7 @@ async fn with_final_status(folder: &RunFolder, obituary: &ProwJob) -> Result<Pro
     Ok(job)
 }
 
-/// Tells the operator of files that no later try can write.
+/// Logs files that no later try can write.
 pub(super) fn log_giving_up(job: &ProwJob, place: &str, error: &dyn std::fmt::Display) {
     tracing::error!(
         prowjob = job.name_any(),
@@ -139,7 +139,7 @@ impl Reporter for GcsReporter {
         "gcsreporter"
     }
 
-    /// An aborted job waits until it is complete: its end is the same state.
+    /// An aborted job is due only when it is complete: its end is the same state.
     fn is_due(&self, job: &ProwJob) -> bool {
         let status = job.status.as_ref();
         let has_run = status.is_some_and(|status| !status.build_id.is_empty());
@@ -152,7 +152,7 @@ impl Reporter for GcsReporter {
     ) -> BoxFuture<'a, Result<ReportResult, ReportError>> {
         Box::pin(async move {
             self.workers.run_limited(self.store_files(news)).await?;
-            // Stores the failure digest, should nobody else ask for it.
+            // Stores the failure digest even if no other reporter needs it.
             news.report_details().await;
             Ok(ReportResult::Done)
         })

@@ -1,8 +1,8 @@
 //! The reporter `gcsk8sreporter`: what the cluster knows of a job's pod, in `podinfo.json`.
 //!
-//! A finalizer keeps the pod until that is written, but never for ever: see [`is_retention_over`]. The pod
-//! has no secret in it: tokens and keys are in Secrets that it mounts, and what its containers said
-//! is left out.
+//! A finalizer keeps the pod until that is written, but not for ever: see [`is_retention_over`].
+//! The pod has no secret in it: tokens and keys are in Secrets that it mounts, and the messages of
+//! its containers are left out.
 
 mod redact;
 
@@ -36,16 +36,15 @@ use crate::{
     writer::{self, remove_finalizer},
 };
 
-/// Bound on one job's pod.
+/// The time limit of one job's pod.
 const POD_REPORT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bound on its file, so that a storage that does not answer leaves time for the pod.
+/// The time limit of its file, so that a storage that does not answer leaves time for the pod.
 const POD_INFO_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long after its job's end a pod is kept for a storage that does not answer.
 const MAX_POD_RETENTION: SignedDuration = SignedDuration::from_hours(1);
-/// How long past its grace period a pod may go on that is being deleted: a lost node never
-/// confirms.
+/// How long past its grace period a deleted pod may go on: a lost node never confirms.
 const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(30);
-/// The most that are stored of one pod.
+/// Most events that are stored of one pod.
 const MAX_EVENTS: u32 = 500;
 /// How long after a job's end its cluster may still become known.
 const UNKNOWN_CLUSTER_GRACE: SignedDuration = SignedDuration::from_mins(10);
@@ -76,7 +75,7 @@ impl GcsK8sReporter {
 
     async fn report_pod(&self, job: &ProwJob) -> Result<ReportResult, ReportError> {
         let config = Arc::clone(&self.ctx.config.borrow());
-        // Another reporter says why a place is none.
+        // Another reporter logs why there is no destination.
         let to = resolve_destination(&config, job).unwrap_or_default();
         let alias = job.spec.cluster_alias();
         let Some(client) = self.ctx.clusters.build_client(alias) else {
@@ -95,15 +94,15 @@ impl GcsK8sReporter {
                 release_pod(&pods, &pod).await
             }
             None if job.is_complete() => Ok(ReportResult::Done),
-            // Without a place for its file, a pod would keep the finalizer for nothing.
+            // Without a destination for its file, a pod would keep the finalizer for nothing.
             _ if to.is_none() => Ok(ReportResult::Done),
             Some(pod) if !aborted => add_finalizer(&pods, &pod).await,
-            // A pod is made right after the state is set, or is about to end.
+            // A pod is created right after the state is set, or is about to end.
             _ => Ok(ReportResult::NotYet),
         }
     }
 
-    /// Writes the file. What cannot be written is given up, at once or in time.
+    /// Writes the file. A permanent failure is given up at once, another one in time.
     async fn store_pod_info(
         &self,
         client: &Client,
@@ -118,7 +117,7 @@ impl GcsK8sReporter {
         pod.managed_fields_mut().clear();
         redact::redact_messages(job, &mut pod, &mut events);
         let report = run_files::to_indented_json(&PodReport { pod, events, node });
-        // The job's own words: its address to clone from stands in several variables.
+        // The job's own text: its clone URL is in several variables.
         let report = strip_url_credentials(&String::from_utf8_lossy(&report)).into_bytes();
         let write = async {
             let folder = self.ctx.buckets.open_folder(to, Timestamp::now())?;
@@ -140,7 +139,7 @@ impl GcsK8sReporter {
     }
 }
 
-/// Lets the pod go, if it is kept.
+/// Removes the finalizer, if the pod has it.
 async fn release_pod(pods: &Api<Pod>, pod: &Pod) -> Result<ReportResult, ReportError> {
     if !pod.finalizers().iter().any(|it| it == REPORT_FINALIZER) {
         return Ok(ReportResult::Done);
@@ -153,7 +152,7 @@ async fn release_pod(pods: &Api<Pod>, pod: &Pod) -> Result<ReportResult, ReportE
     }
 }
 
-/// Whether a pod is over but for who keeps it: nothing in it changes any more.
+/// Whether a pod is over except for finalizers: nothing in it changes any more.
 fn is_ending(pod: &Pod, now: Timestamp) -> bool {
     let Some(by) = &pod.metadata.deletion_timestamp else {
         return false;
@@ -167,14 +166,14 @@ fn is_ending(pod: &Pod, now: Timestamp) -> bool {
             .is_ok_and(|by| now >= by)
 }
 
-/// Whether the job ended so long ago that its pod is let go without `podinfo.json`.
+/// Whether the job ended so long ago that its pod is released without `podinfo.json`.
 fn is_retention_over(job: &ProwJob, now: Timestamp) -> bool {
     let status = job.status.as_ref();
     let completed = status.and_then(|status| status.completion_time.as_ref());
     completed.is_some_and(|completed| now.duration_since(completed.0) >= MAX_POD_RETENTION)
 }
 
-/// A cluster may be heard of later here than in plank.
+/// crier may learn of a cluster later than plank.
 fn report_unknown_cluster(job: &ProwJob, alias: &str, now: Timestamp) -> ReportResult {
     let status = job.status.as_ref();
     let completed = status.and_then(|status| status.completion_time.as_ref());
@@ -215,7 +214,7 @@ async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<ReportResult, Repor
     }
 }
 
-/// Best effort: a crier without the right to see them says less.
+/// Best effort: without the right to list events, none are stored.
 async fn list_pod_events(client: &Client, pod: &Pod) -> Vec<Event> {
     let namespace = pod.namespace().unwrap_or_default();
     let uid = pod.uid().unwrap_or_default();
@@ -258,7 +257,7 @@ impl Reporter for GcsK8sReporter {
         job.spec.agent.is_kubernetes()
             && status.pending_time.is_some()
             && !status.build_id.is_empty()
-            // Plank completes an aborted job when its pod is gone, which is kept for us.
+            // Plank completes an aborted job when its pod has ended, which crier keeps.
             && (matches!(status.state, ProwJobState::Pending | ProwJobState::Aborted)
                 || job.is_complete())
             && is_in_fraction(

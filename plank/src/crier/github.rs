@@ -1,4 +1,4 @@
-//! The reporter of pull requests and commits on GitHub.
+//! The reporter of commit statuses and pull requests' comments on GitHub.
 
 mod comments;
 
@@ -16,13 +16,13 @@ use super::{
     status_report,
 };
 
-/// Bound on one status, and on one pull request's comments.
+/// The time limit of one status, and of one pull request's comments.
 const GITHUB_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 pub(super) struct GithubJobReporter {
     ctx: Arc<CrierContext>,
     workers: SendLimiter,
-    /// Comments are read and then changed: of one pull request by one at a time.
+    /// Comments are read and then changed, so one task at a time handles a pull request.
     pulls: PullQueues,
 }
 
@@ -35,7 +35,7 @@ impl GithubJobReporter {
         }
     }
 
-    /// Sets the commit status; `false` if GitHub will never take it.
+    /// Sets the commit status; `false` if GitHub refuses it for good.
     async fn set_status(&self, job: &ProwJob) -> Result<bool, ReportError> {
         let config = self.ctx.config.borrow().prow.github_reporter.clone();
         let Some(report) = status_report::build_status_report(job, &config) else {

@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Seconds.
+/// In seconds.
 const LATENCY_BUCKETS: [f64; 12] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0,
 ];
@@ -48,7 +48,7 @@ impl CrierMetrics {
         metrics
     }
 
-    /// `completed` is when the job ended, if it has.
+    /// Counts a report. `completed` is when the job ended, if it has.
     pub(super) fn record_report(
         &self,
         reporter: &'static str,

@@ -13,16 +13,16 @@ use super::{BucketOpener, CrierSettings, slack};
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct CrierOptions {
-    /// Reports to GitHub at once; 0 for none.
+    /// Reports to GitHub that are sent at once; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub github_workers: u16,
-    /// Messages to Slack at once; 0 for none.
+    /// Messages to Slack that are sent at once; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub slack_workers: u16,
-    /// Jobs at once whose prowjob.json, started.json and finished.json are stored; 0 for none.
+    /// Jobs whose prowjob.json, started.json and finished.json are stored at once; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub blob_storage_workers: u16,
-    /// Jobs at once whose podinfo.json is stored; 0 for none.
+    /// Jobs whose podinfo.json is stored at once; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub kubernetes_blob_storage_workers: u16,
     /// The share of jobs whose podinfo.json is stored.
@@ -48,7 +48,7 @@ pub struct CrierOptions {
     /// Only jobs with this agent are reported to GitHub.
     #[arg(long, default_value = "")]
     pub report_agent: String,
-    /// Log what would be told, tell nothing.
+    /// Log what would be reported, report nothing.
     #[arg(
         long,
         value_parser = service::flags::parse_bool,
@@ -81,7 +81,7 @@ pub struct OtherReporters {
     pub pubsub_workers: u16,
     #[arg(long, default_value_t = 0)]
     pub resultstore_workers: u16,
-    /// Means something to --resultstore-workers alone.
+    /// Has an effect on --resultstore-workers alone.
     #[arg(
         long,
         value_parser = service::flags::parse_bool,
@@ -92,7 +92,7 @@ pub struct OtherReporters {
         hide = true
     )]
     pub resultstore_artifacts_dir_only: bool,
-    /// Means something to --gerrit-workers alone.
+    /// Has an effect on --gerrit-workers alone.
     #[arg(long, hide = true)]
     pub cookiefile: Option<PathBuf>,
 }
@@ -111,7 +111,7 @@ impl CrierOptions {
         }
     }
 
-    /// The way into the buckets.
+    /// Access to the buckets.
     pub(super) fn bucket_opener(&self) -> BucketOpener {
         let credentials = StorageCredentials {
             gcs_credentials_file: self.gcs_credentials_file.clone(),
@@ -141,7 +141,7 @@ impl CrierOptions {
         Ok(all)
     }
 
-    /// The flags that were given and ask for reporters that are not built.
+    /// The given flags that ask for reporters that are not built.
     pub(super) fn unbuilt_flags(&self) -> impl Iterator<Item = &'static str> + use<> {
         let others = [
             ("--gerrit-workers", self.others.gerrit_workers),
@@ -152,7 +152,7 @@ impl CrierOptions {
         given.map(|(flag, _)| flag)
     }
 
-    /// Refuses what cannot be.
+    /// Refuses flags that make no sense.
     pub(super) fn validate_flags(&self) -> anyhow::Result<()> {
         self.enablement.validate_flags()?;
         let workers = [

@@ -1,7 +1,7 @@
-//! Work on pull requests, one after the other on each, all at once that waits for the same one.
+//! Batches the reports about a pull request: one batch after the other, each with all that wait.
 //!
-//! No pull request waits for another. Whoever comes to an idle one does the work, for all who
-//! have come until it begins.
+//! No pull request waits for another. The first report about an idle one does the work, for all
+//! that have come until it begins.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{reporter::ReportError, state_change::JobStateChange};
 
-/// Which pull request.
+/// Identifies a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PullKey {
     pub(super) org: String,
@@ -47,7 +47,7 @@ struct WaitingReport {
 }
 
 impl PullQueues {
-    /// Has `work` done for `news`, with what others bring.
+    /// Runs `work` for `news` and for the other reports that wait.
     pub(super) async fn run_batched<F>(
         &self,
         pull: &PullKey,
@@ -60,7 +60,7 @@ impl PullQueues {
         let queue = Arc::clone(self.lock_queues().entry(pull.clone()).or_default());
         let result = queue.run_batched(news, work).await;
         let mut queues = self.lock_queues();
-        // The map's and ours: nobody else is there.
+        // The map's reference and this one: nobody else waits.
         if Arc::strong_count(&queue) == 2 {
             queues.remove(pull);
         }
@@ -89,7 +89,7 @@ impl PullQueue {
         let _turn = self.turn.lock().await;
         match result.try_recv() {
             Ok(result) => result.map_err(ReportError::Shared),
-            // Whoever did it was stopped in the middle.
+            // The task that did the work was dropped.
             Err(TryRecvError::Closed) => Err(ReportError::TimedOut),
             Err(TryRecvError::Empty) => {
                 let waiting = std::mem::take(&mut *self.lock_waiting());
@@ -97,7 +97,7 @@ impl PullQueue {
                     waiting.into_iter().map(|it| (it.news, it.done)).unzip();
                 let result = work(all).await.map_err(Arc::new);
                 for one in told {
-                    // Who does not wait any more needs no answer; our own is among them.
+                    // A report that no longer waits needs no answer; our own is among them.
                     let _ = one.send(result.clone());
                 }
                 result.map_err(ReportError::Shared)

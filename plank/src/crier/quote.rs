@@ -1,9 +1,9 @@
-//! A job's texts within an operator's template: the template is the operator's, what it inserts
+//! Escapes a job's texts in an operator's template: the template is the operator's, what it inserts
 //! may be a stranger's.
 
 use common::untrusted_text;
 
-/// Characters of a text, and of an address.
+/// Most characters of a text, and of an address.
 pub(super) const MAX_TEXT: usize = 1_000;
 pub(super) const MAX_URL: usize = 2_000;
 
@@ -12,7 +12,7 @@ pub(super) fn for_github(field: &str, text: &str) -> String {
     match field {
         field if is_address(field) => untrusted_text::escape_link_target(text, MAX_URL),
         field if is_plain_name(field, text) => text.to_owned(),
-        // Meant to be typed, so it begins as a command does.
+        // Meant to be typed, so it keeps the slash of a command.
         "rerun_command" => match text.strip_prefix('/') {
             Some(rest) => format!("/{}", untrusted_text::escape_markdown(rest, MAX_TEXT)),
             None => untrusted_text::escape_markdown(text, MAX_TEXT),
@@ -30,7 +30,7 @@ pub(super) fn for_slack(field: &str, text: &str) -> String {
     }
 }
 
-/// An organisation's or a repository's name as GitHub has them, which templates compare.
+/// An organisation's or a repository's name as GitHub allows it; templates compare these.
 fn is_plain_name(field: &str, text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     matches!(field, "org" | "repo") && text.len() <= MAX_TEXT && text.bytes().all(is_plain)
@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    /// A job in which all that a stranger chooses is hostile.
+    /// A job in which every text that a stranger chooses is hostile.
     fn job() -> ProwJob {
         let hostile = "[x](http://evil.example) @all #1 <!-- test report --> <!channel>\n/lgtm";
         let mut job = ProwJob::new("pj", Default::default());

@@ -1,4 +1,4 @@
-//! What is worked out once about a job's state, before anyone is told of it.
+//! What is computed once about a job's state, before it is reported.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use super::{
     state_change::JobStateChange,
 };
 
-/// Bound on reading what a run that failed left.
+/// The time limit for reading what a failed run stored.
 const DIGEST_TIMEOUT: Duration = Duration::from_secs(2 * 60);
-/// The same of another run: one small file.
+/// The same for another run: one small file.
 const LOSSES_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What reporters may use, see [`super::JobStateChange::prepared`].
+/// What reporters may use, see [`JobStateChange::report_details`].
 #[derive(Debug, Default)]
 pub(crate) struct ReportDetails {
     /// Why the job failed, if it did and has files.
     pub(crate) digest: Option<FailureDigest>,
-    /// What the run could not store, if it has ended; empty: nothing, as far as one can tell.
+    /// What the run could not store, if it has ended; empty if no loss is known.
     pub(crate) losses: String,
 }
 
-/// Never fails: what cannot be worked out is left out.
+/// Never fails: what cannot be computed is left out.
 pub(super) async fn gather_report_details(
     ctx: &CrierContext,
     news: &JobStateChange,
@@ -86,7 +86,7 @@ async fn fill_details(
     Ok(())
 }
 
-/// What may be quoted of the run. The job is asked for only where its result does not tell.
+/// What may be quoted of the run. The job is read only where the run's result does not say.
 async fn decide_quoting(
     news: &JobStateChange,
     finished: &[u8],
@@ -95,13 +95,13 @@ async fn decide_quoting(
     if quoting.allows_words() {
         return Ok(quoting);
     }
-    // Of a job that is gone nobody can say what it was given.
+    // Of a deleted job nobody knows which Secrets it was given.
     let whole = news.read_full_job().await?;
     let gives_secret = whole.is_none_or(|job| gives_secret(&job.spec));
     Ok(QuotingPolicy::from_finished(finished, gives_secret))
 }
 
-/// Where the run keeps its files; `None` if it keeps none.
+/// The run's folder; `None` if it stores no files.
 fn open_run_folder(ctx: &CrierContext, job: &ProwJob) -> Result<Option<RunFolder>, ReportError> {
     let destination = resolve_destination(&ctx.config.borrow(), job).unwrap_or_default();
     let folder = destination.map(|to| ctx.buckets.open_folder(to, Timestamp::now()));

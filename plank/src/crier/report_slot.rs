@@ -1,5 +1,4 @@
-//! Where a courier finds the newest state of its job, and where it leaves what it knows while it
-//! rests.
+//! Holds the newest state of a job for its report worker, and the worker itself while it is paused.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,23 +7,23 @@ use tokio::sync::Notify;
 
 use super::report_worker::ReportWorker;
 
-/// One job that there is something to tell of.
+/// One job with something to report.
 pub(super) struct ReportSlot {
     inner: Mutex<ReportSlotState>,
     pub(super) changed: Notify,
 }
 
 struct ReportSlotState {
-    /// `None` once the job is gone and there is nothing left to tell.
+    /// `None` once the job is gone and nothing is left to report.
     job: Option<Arc<ProwJob>>,
-    /// The job is an obituary: there is no object to mark.
+    /// The object was deleted: nothing can be written to it.
     gone: bool,
     place: ReportWorkerState,
 }
 
 /// Who works on the job.
 pub(super) enum ReportWorkerState {
-    /// Nobody yet: it is in the queue, with what a courier knew of it.
+    /// Nobody yet: it is in the queue, with its paused worker if there was one.
     Queued(Option<Box<ReportWorker>>),
     Seated,
     /// Nobody until later.
@@ -45,7 +44,7 @@ impl ReportSlot {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest state, and whether it is an obituary.
+    /// The newest state, and whether the object was deleted.
     pub(super) fn newest_job(&self) -> (Option<Arc<ProwJob>>, bool) {
         let inner = self.lock_state();
         (inner.job.clone(), inner.gone)
@@ -58,7 +57,7 @@ impl ReportSlot {
         self.changed.notify_one();
     }
 
-    /// Puts a resting job into the queue; `false` if it is there already, or worked on.
+    /// Queues a paused job; `false` if it is queued already, or worked on.
     pub(super) fn enqueue_paused(&self) -> bool {
         let mut inner = self.lock_state();
         match std::mem::replace(&mut inner.place, ReportWorkerState::Seated) {
@@ -73,7 +72,7 @@ impl ReportSlot {
         }
     }
 
-    /// Takes the job out of the queue, with what a courier knew of it.
+    /// Takes the job out of the queue, with its paused worker if there was one.
     pub(super) fn start_worker(&self) -> Option<Option<Box<ReportWorker>>> {
         let mut inner = self.lock_state();
         match std::mem::replace(&mut inner.place, ReportWorkerState::Seated) {
@@ -85,7 +84,7 @@ impl ReportSlot {
         }
     }
 
-    /// Leaves what the courier knows; `false` if there is news for it.
+    /// Keeps a paused worker; `false` if the job has changed meanwhile.
     pub(super) fn pause_worker(&self, courier: Box<ReportWorker>) -> bool {
         let mut inner = self.lock_state();
         let known = courier.is_working_on(inner.job.as_ref(), inner.gone);

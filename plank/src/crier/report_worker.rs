@@ -1,8 +1,8 @@
-//! Tells all reporters of one job, for as long as there is something to tell.
+//! Reports one job through all reporters, for as long as there is something to report.
 //!
-//! Reporters work side by side; what they have told is marked on the object in one write, so
-//! that a state costs one. One that fails or is slow holds up the others' marks for a moment
-//! only, and is asked again alone. A state that passes while a report is under way is not told.
+//! Reporters run concurrently. What they have reported goes to `prev_report_states` together,
+//! so that a state costs one write. A reporter that fails or is slow delays that write for a moment
+//! only, and is retried alone. A state that passes while a report is under way is not reported.
 
 mod prev_states;
 mod reports;
@@ -21,33 +21,33 @@ use super::{
     state_change::JobStateChange,
 };
 
-/// How long marks wait for those of slower reporters.
+/// How long `prev_report_states` wait for slower reporters.
 const PREV_STATES_GRACE: Duration = Duration::from_secs(5);
 
 type PrevReportStates = BTreeMap<&'static str, ProwJobState>;
 
-/// How one reporter is getting on with the job.
+/// The progress of one reporter with the job.
 #[derive(Clone, Debug, Default)]
 struct ReporterProgress {
     running: bool,
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
     not_before: Option<Instant>,
     told: Option<ProwJobState>,
 }
 
-/// The writing of marks.
+/// The write of `prev_report_states`.
 #[derive(Debug, Default)]
 struct PrevStatesProgress {
     written: PrevReportStates,
     running: bool,
     failures: u32,
     not_before: Option<Instant>,
-    /// When the oldest mark that is not written came to be.
+    /// When the oldest unwritten state was reported.
     since: Option<Instant>,
 }
 
-/// Something that was under way and has ended.
+/// A task that has ended.
 enum FinishedTask {
     Report(
         usize,
@@ -57,7 +57,7 @@ enum FinishedTask {
     Marks(Arc<ProwJob>, PrevReportStates, Result<(), ReportError>),
 }
 
-/// Who tells of one job, and how far that has come.
+/// Reports one job, and holds the progress.
 pub(super) struct ReportWorker {
     crier: Arc<CrierController>,
     news: Option<Arc<JobStateChange>>,
@@ -65,8 +65,8 @@ pub(super) struct ReportWorker {
     marking: PrevStatesProgress,
 }
 
-/// Works until there is nothing left to tell, or until nothing is to be done before the time that
-/// is returned, while others wait.
+/// Works until there is nothing left to report; or, while other jobs wait for a worker, until there
+/// is nothing to do before the returned time.
 pub(super) async fn run_report_worker(
     crier: Arc<CrierController>,
     name: &str,
@@ -97,7 +97,7 @@ pub(super) async fn run_report_worker(
             && courier.may_pause()
             && !crier.queue.is_empty()
         {
-            // What came in the meantime ends the rest at once.
+            // A change that came in the meantime ends the pause at once.
             let known = slot.pause_worker(courier);
             return Some(if known { until } else { Instant::now() });
         }
@@ -111,7 +111,7 @@ pub(super) async fn run_report_worker(
     }
 }
 
-/// For ever, if there is no time.
+/// Sleeps for ever if there is no time.
 pub(super) async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -119,7 +119,7 @@ pub(super) async fn sleep_until(time: Option<Instant>) {
     }
 }
 
-/// Frees the job when its courier panics.
+/// Frees the job when its report worker panics.
 struct AbandonOnPanic {
     crier: Arc<CrierController>,
     name: String,
@@ -143,7 +143,7 @@ impl ReportWorker {
         }
     }
 
-    /// Whether this is what the courier works on.
+    /// Whether this is the state that the worker works on.
     pub(super) fn is_working_on(&self, job: Option<&Arc<ProwJob>>, gone: bool) -> bool {
         match (&self.news, job) {
             (Some(news), Some(job)) => Arc::ptr_eq(&news.job, job) && news.gone == gone,
@@ -152,12 +152,12 @@ impl ReportWorker {
         }
     }
 
-    /// Whether a pause loses nothing: what is told is marked, and crier goes on.
+    /// Whether a pause loses nothing: reported states are written, and crier does not shut down.
     fn may_pause(&self) -> bool {
         self.unwritten_states().is_empty() && !self.crier.shutdown.is_cancelled()
     }
 
-    /// Takes notice of the newest state.
+    /// Takes over the newest state.
     fn update_state(&mut self, job: Option<&Arc<ProwJob>>, gone: bool) {
         let Some(job) = job else {
             self.news = None;
@@ -186,12 +186,12 @@ impl ReportWorker {
                 progress.told = None;
             }
             if !same_job || !same_state {
-                // A new state is worth a try at once.
+                // A new state is tried at once.
                 progress.failures = 0;
                 progress.not_before = None;
             }
-            // Plank marks what is not to be told: a mark of an earlier state that is still on
-            // its way must not undo that.
+            // Plank writes states that are not to be reported: the write of an earlier state that
+            // is still under way must not undo that.
             if prev_report_state(job, reporter.reporter_name()) == Some(job.state()) {
                 progress.told = Some(job.state());
                 self.marking
@@ -201,13 +201,13 @@ impl ReportWorker {
         }
     }
 
-    /// Whether the reporter has yet to tell of the newest state.
+    /// Whether the reporter has yet to report the newest state.
     fn is_due(&self, index: usize, job: &ProwJob) -> bool {
         self.progress[index].told != Some(job.state())
             && self.crier.is_report_due(&*self.crier.reporters[index], job)
     }
 
-    /// What is told and not written.
+    /// States that are reported and not written.
     fn unwritten_states(&self) -> PrevReportStates {
         let told = self.crier.reporters.iter().zip(&self.progress);
         told.filter_map(|(reporter, progress)| Some((reporter.reporter_name(), progress.told?)))
@@ -230,13 +230,13 @@ impl ReportWorker {
         }
     }
 
-    /// Whether `job` is this one still, and not another that was of its name.
+    /// Whether `job` is still this one, and not another of its name.
     fn is_same_job(&self, job: &ProwJob) -> bool {
         let current = self.news.as_ref();
         current.is_some_and(|current| current.job.uid() == job.uid())
     }
 
-    /// When there is something to do although nothing happens.
+    /// When there is something to do although no event comes.
     fn next_wakeup(&self) -> Option<Instant> {
         let job = &self.news.as_ref()?.job;
         let closing = self.crier.shutdown.is_cancelled();
@@ -254,8 +254,8 @@ impl ReportWorker {
         reports.chain(marks).min()
     }
 
-    /// Whether all is told, and the watch shows it: an older object would make another courier
-    /// tell it again.
+    /// Whether all is reported, and the watch shows it: an older object would make another worker
+    /// report it again.
     fn has_nothing_left(&self) -> bool {
         let Some(news) = &self.news else {
             return true;

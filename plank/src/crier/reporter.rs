@@ -1,4 +1,4 @@
-//! What a reporter is: somebody who tells of a job's state, somewhere.
+//! The trait of reporters, which report a job's state somewhere.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -12,31 +12,31 @@ use super::{LeaderFence, slack, state_change::JobStateChange};
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(1000);
 
-/// Tells of jobs in one place. A state of a job is told by each reporter once; of one job and
-/// one reporter there is never more than one report under way.
+/// Reports jobs to one place. Each reporter reports each state of a job once, and never has more
+/// than one report of a job under way.
 pub(crate) trait Reporter: Send + Sync {
-    /// The key of its marks in `prev_report_states`.
+    /// The reporter's key in `prev_report_states`.
     fn reporter_name(&self) -> &'static str;
 
-    /// Whether this reporter tells of the job's state, should it not have been told yet.
+    /// Whether this reporter reports the job's state, unless it has done so already.
     fn is_due(&self, job: &ProwJob) -> bool;
 
-    /// Tells of the state. What no later try can change is logged and [`ReportResult::Done`].
+    /// Reports the state. What no later try can change is logged and [`ReportResult::Done`].
     fn report_state_change<'a>(
         &'a self,
         news: &'a Arc<JobStateChange>,
     ) -> BoxFuture<'a, Result<ReportResult, ReportError>>;
 }
 
-/// How a report went that is no failure.
+/// The result of a report that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReportResult {
     Done,
-    /// Not possible yet: again soon, and that is no failure.
+    /// Not possible yet: tried again soon, and no failure.
     NotYet,
 }
 
-/// Why a report is tried again.
+/// Why a report failed and is tried again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReportError {
     #[error(transparent)]
@@ -72,14 +72,14 @@ impl ReportError {
     }
 }
 
-/// How long to wait for what is not there yet, after `times` in vain.
+/// The wait before the next try, after `times` tries in vain.
 pub(super) fn backoff_delay(times: u32) -> Duration {
     FIRST_RETRY
         .saturating_mul(1 << times.min(16))
         .min(LONGEST_RETRY)
 }
 
-/// How many reports of one kind are sent at once, and how long one may take.
+/// Limits how many reports of one kind are sent at once, and how long one may take.
 pub(super) struct SendLimiter {
     permits: Semaphore,
     patience: Duration,
@@ -95,7 +95,7 @@ impl SendLimiter {
         }
     }
 
-    /// Runs `send` when it is its turn. The time before that is not counted.
+    /// Runs `send` as soon as there is a permit. The wait for it does not count.
     pub(super) async fn run_limited<T>(
         &self,
         send: impl Future<Output = Result<T, ReportError>>,

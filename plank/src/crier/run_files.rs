@@ -10,7 +10,7 @@ use podutils::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Who wrote it; what a pod wrote does not say.
+/// The writer of the file; a pod's files do not name theirs.
 const UPLOADER: (&str, &str) = ("uploader", "crier");
 
 /// JSON as Prow's crier writes it.
@@ -24,7 +24,7 @@ pub(super) fn to_indented_json(value: &impl Serialize) -> Vec<u8> {
     text
 }
 
-/// `started.json` of a job that has a start; Prow's crier writes none for a job without references.
+/// `started.json` of a job that has started; Prow's crier writes none for a job without refs.
 pub(super) fn started_json(job: &ProwJob, records: &[CloneRecord]) -> Option<Value> {
     let spec = job_spec(job)?;
     let start = job.status.as_ref()?.start_time.as_ref();
@@ -35,8 +35,8 @@ pub(super) fn started_json(job: &ProwJob, records: &[CloneRecord]) -> Option<Val
     Some(started)
 }
 
-/// Whether the `started.json` that is there may become better: crier wrote it, when it was not
-/// known yet which commit was checked out.
+/// Whether an existing `started.json` may be improved: crier wrote it before the commit that was
+/// checked out was known.
 pub(super) fn is_provisional(job: &ProwJob, there: &[u8]) -> bool {
     let Ok(there) = serde_json::from_slice::<Value>(there) else {
         return false;

@@ -22,7 +22,7 @@ pub(super) use client::{DEFAULT_HOST, SlackError};
 pub use client::{SLACK_API, SlackClient};
 use reporter_config::{effective_config, is_reported};
 
-/// Bound on one message.
+/// The time limit of one message.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct SlackJobReporter {

@@ -1,4 +1,4 @@
-//! That a job has come to a state: what reporters are given.
+//! The state that a job has come to, as reporters get it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
 pub(crate) struct JobStateChange {
     /// The job as the watch shows it, without what [`super::controller`] prunes.
     pub(crate) job: Arc<ProwJob>,
-    /// The object is deleted, and the job its obituary.
+    /// The object was deleted, and `job` is its final state.
     pub(crate) gone: bool,
     ctx: Arc<CrierContext>,
     whole: OnceCell<Option<Arc<ProwJob>>>,
@@ -34,7 +34,7 @@ impl JobStateChange {
         }
     }
 
-    /// The same state of an object that has changed otherwise.
+    /// The same state, of an object that has changed otherwise.
     pub(super) fn with_job(&self, job: Arc<ProwJob>) -> Self {
         Self {
             prepared: Arc::clone(&self.prepared),
@@ -42,7 +42,7 @@ impl JobStateChange {
         }
     }
 
-    /// The whole job as the API has it, read once; `None` if it is gone. It may have moved on.
+    /// The whole job as the API has it, read once; `None` if it is gone. Its state may be newer.
     pub(crate) async fn read_full_job(&self) -> Result<Option<Arc<ProwJob>>, ReportError> {
         let read = || async {
             let namespace = self.job.namespace().unwrap_or_default();
@@ -53,7 +53,7 @@ impl JobStateChange {
         self.whole.get_or_try_init(read).await.cloned()
     }
 
-    /// What is worked out about the job before anyone is told, by whoever asks first.
+    /// What is computed about the job before it is reported, by the first reporter that needs it.
     pub(crate) async fn report_details(&self) -> Arc<ReportDetails> {
         let work = || async { Arc::new(gather_report_details(&self.ctx, self).await) };
         Arc::clone(self.prepared.get_or_init(work).await)

@@ -1,4 +1,4 @@
-//! What there is to tell about a job, and in which words. Pure.
+//! The commit status that is reported of a job, and its text. Pure.
 
 use common::{
     config::GithubReporterConfig,
@@ -7,14 +7,14 @@ use common::{
     untrusted_text,
 };
 
-/// GitHub's limit of a description, which we hold in bytes, as Prow does.
+/// GitHub's limit of a description, applied to bytes as in Prow.
 const MAX_DESCRIPTION: usize = 140;
-/// Characters that are looked at: both ends of a longer text are shown.
+/// Most characters of a text that are read; of a longer text both ends are shown.
 const MAX_TEXT: usize = 10_000;
 const ELISION: &str = " ... ";
-/// Tide reads the commit behind it.
+/// Tide reads the commit that follows it.
 const BASE_SHA: &str = " BaseSHA:";
-/// A wide space, so that the commit is out of sight in GitHub's list.
+/// A wide space, which moves the commit out of view in GitHub's list.
 const PADDING: char = '\u{2001}';
 const GERRIT_LABEL: &str = "prow.k8s.io/gerrit-report-label";
 
@@ -27,7 +27,7 @@ pub struct CommitStatusReport {
     pub status: CommitStatus,
 }
 
-/// Whether the job's states are told on GitHub.
+/// Whether the job's states are reported on GitHub.
 pub fn is_reported(job: &ProwJob, report_agent: &str) -> bool {
     let spec = &job.spec;
     let labels = job.metadata.labels.as_ref();
@@ -74,7 +74,7 @@ fn to_status_state(state: ProwJobState) -> Option<StatusState> {
     }
 }
 
-/// Whether GitHub will never take this status: it is marked as told and given up.
+/// Whether GitHub refuses this status for good: it counts as reported and is given up.
 pub fn is_permanent_refusal(error: &GithubError) -> bool {
     match error {
         GithubError::NotFound(_) => true,
@@ -86,7 +86,7 @@ pub fn is_permanent_refusal(error: &GithubError) -> bool {
     }
 }
 
-/// The text, and the base commit the job ran on where Tide looks for it.
+/// The text, and the job's base commit where Tide looks for it.
 fn status_description(text: &str, base_sha: &str) -> String {
     let mut text = untrusted_text::escape_plain(text, MAX_TEXT);
     if base_sha.is_empty() {

@@ -1,4 +1,4 @@
-//! How many jobs are worked on at once: whoever only waits for a later try makes room for others.
+//! Limits how many jobs are reported at once: one that only waits for a later try makes room.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,11 +9,11 @@ use tokio::{sync::Notify, task::JoinSet, time::Instant};
 
 use super::{controller::CrierController, report_slot::ReportSlot, report_worker};
 
-/// The jobs that wait for a courier, by name.
+/// The jobs that wait for a report worker, by name.
 #[derive(Default)]
 pub(super) struct ReportQueue {
     names: Mutex<VecDeque<String>>,
-    /// Told to couriers that sleep when somebody begins to wait.
+    /// Notifies sleeping workers when a job begins to wait.
     pub(super) crowded: Notify,
 }
 
@@ -39,11 +39,11 @@ impl ReportQueue {
     }
 }
 
-/// The couriers at work, and those that rest.
+/// The running report workers, and the paused ones.
 pub(super) struct WorkerPool {
     couriers: JoinSet<(String, Option<Instant>)>,
     most: usize,
-    /// By the time of their next try; the number tells two of one time apart.
+    /// Paused jobs by the time of their next try; the number makes two of one time distinct.
     rests: BTreeMap<(Instant, u64), String>,
     number: u64,
 }
@@ -58,7 +58,7 @@ impl WorkerPool {
         }
     }
 
-    /// Gives free seats to those who wait.
+    /// Starts workers for waiting jobs, up to the limit.
     pub(super) fn start_workers(&mut self, crier: &Arc<CrierController>) {
         while self.couriers.len() < self.most {
             let Some(name) = crier.queue.pop() else {
@@ -73,7 +73,7 @@ impl WorkerPool {
         }
     }
 
-    /// Waits for a courier that ends or rests, or for the end of a rest.
+    /// Waits until a worker ends or pauses, or until a pause is over.
     pub(super) async fn wait_for_worker(&mut self, crier: &Arc<CrierController>) {
         let soonest = self.rests.keys().next().map(|(at, _)| *at);
         tokio::select! {
@@ -93,7 +93,7 @@ impl WorkerPool {
         }
     }
 
-    /// Waits until all couriers that are at work have ended.
+    /// Waits until all running workers have ended.
     pub(super) async fn join_workers(&mut self) {
         while self.couriers.join_next().await.is_some() {}
     }

@@ -13,12 +13,12 @@ use super::{
     },
 };
 
-/// Where the code lands; the job's `GOPATH`.
+/// Where the code is checked out; the job's `GOPATH`.
 pub(crate) const CODE_DIR: &str = "/home/prow/go";
-/// What was cloned, for initupload.
+/// The record of what was cloned, for initupload.
 pub(super) const CLONE_LOG: &str = "/logs/clone.json";
 
-/// Its temporary folder.
+/// The volume of its temporary folder.
 const TMP_VOLUME: &str = "clonerefs-tmp";
 const DEFAULT_API: &str = "https://api.github.com";
 /// Only the owner may read.
@@ -27,9 +27,9 @@ const OWNER_READ_ONLY: u32 = 0o400;
 pub(super) struct CloneContainer {
     pub(super) container: SpecObject,
     pub(super) volumes: Vec<Value>,
-    /// Its credentials, for initupload to know what to hide of what it says.
+    /// Mounts of its credentials: initupload hides these in clonerefs' output.
     pub(super) secret_mounts: Vec<Value>,
-    /// Where the test starts.
+    /// The working directory of the test.
     pub(super) working_dir: String,
 }
 
@@ -145,7 +145,7 @@ impl<'a> CloneSecrets<'a> {
         all
     }
 
-    /// What comes after the other secrets, in Prow's order.
+    /// Adds what comes after the other secrets in Prow's order.
     fn add_tmp_and_cookiefile(&mut self) {
         self.volumes.push(empty_dir_volume(TMP_VOLUME));
         self.mounts.push(volume_mount(TMP_VOLUME, "/tmp"));
@@ -169,7 +169,7 @@ impl<'a> CloneSecrets<'a> {
     }
 }
 
-/// A file of a folder; without a name, the folder.
+/// The path of a file in a folder; without a name, the folder's.
 fn join_path(folder: &str, name: &str) -> String {
     match name {
         "" => folder.to_owned(),

@@ -1,9 +1,9 @@
-//! A job's own words inside `ENTRYPOINT_OPTIONS`, where the kubelet expands `$(NAME)` in JSON.
+//! Writes a job's command and args into `ENTRYPOINT_OPTIONS`, where the kubelet expands `$(NAME)`.
 //!
-//! In a pod without decoration the kubelet expands each word by itself. Inside of JSON a value
-//! with a quote breaks the whole, and a word can end in the middle of a reference. So what upstream
-//! writes is written only where it arrives as it should; else plank expands what it can see, and
-//! leaves the rest to variables that our entrypoint reads.
+//! In a pod without decoration the kubelet expands each argument by itself. Inside of JSON a value
+//! with a quote breaks the whole, and an argument can end in the middle of a reference. So
+//! upstream's text is written only where it arrives intact; else plank expands the values it can
+//! see, and leaves the rest to variables that our entrypoint reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,31 +13,31 @@ use serde_json::Value;
 
 use super::json::{SpecObject, go_json, raw_env_var, str_field};
 
-/// In a text with values that only the kubelet knows, around the name of each: characters that
-/// no text has (they stand for nothing).
+/// Enclose, in an expanded text, the name of a variable whose value only the kubelet knows:
+/// Unicode's noncharacters, which no text has.
 const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 
-/// What a reference stands for.
+/// What a reference to a variable expands to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum VariableMeaning {
-    /// This, as plank can see itself, with marks around the names of what it cannot.
+    /// A value that plank knows, with marks around the names of variables it does not know.
     Value(String),
-    /// What only the kubelet knows, and no character of it is special in JSON.
+    /// A value that only the kubelet knows, without characters that are special in JSON.
     Plain,
-    /// What only the kubelet knows.
+    /// A value that only the kubelet knows.
     Opaque,
 }
 
-/// What the references in the words of one container stand for.
+/// The variables that the arguments of one container can refer to.
 #[derive(Debug, Default)]
 pub(super) struct VariableScope {
     variables: BTreeMap<String, VariableMeaning>,
-    /// The prefixes of whole Secrets and config maps.
+    /// The prefixes of `envFrom`: whole Secrets and `ConfigMap`s.
     from: BTreeSet<String>,
 }
 
 impl VariableScope {
-    /// After all variables of `container`, as the kubelet defines them.
+    /// The scope after all variables of `container`, defined in the kubelet's order.
     pub(super) fn from_container(container: &SpecObject) -> Self {
         let objects = |key: &str| {
             container
@@ -64,8 +64,8 @@ impl VariableScope {
         scope
     }
 
-    /// What was said with the name until now can no longer be said with it, not even by the
-    /// variable itself.
+    /// Defines a variable. Values that refer to its earlier value become opaque: no reference can
+    /// express that value any more.
     fn define_variable(&mut self, name: &str, meaning: VariableMeaning) {
         let marked = mark_name(name);
         self.variables.insert(name.to_owned(), meaning);
@@ -87,7 +87,7 @@ impl VariableScope {
         is_service_variable(name).then_some(VariableMeaning::Plain)
     }
 
-    /// Whether what only the kubelet knows could break the JSON around it.
+    /// Whether a value that only the kubelet knows could break the JSON around it.
     fn could_break_json(&self, text: &str) -> bool {
         let expanded = self.expand_text(text);
         let mut marked = expanded.split(MARKS[0]).skip(1);
@@ -97,7 +97,7 @@ impl VariableScope {
         })
     }
 
-    /// As the kubelet expands it, with marks for what only the kubelet knows.
+    /// Expands a text as the kubelet does, with marks for what only the kubelet knows.
     fn expand_text(&self, text: &str) -> String {
         common::expansion::expand_variables(text, |name| {
             self.variable_meaning(name).map(|meaning| match meaning {
@@ -107,7 +107,7 @@ impl VariableScope {
         })
     }
 
-    /// The variables that tell the entrypoint `options`, whose words are as the job has them.
+    /// The variables that give `options` to the entrypoint, with arguments as the job has them.
     pub(super) fn entrypoint_env_vars(&self, options: &EntrypointOptions) -> Vec<Value> {
         let words = &options.wrapper.args;
         let mut all: Vec<Value> = Vec::new();
@@ -127,7 +127,7 @@ impl VariableScope {
         all
     }
 
-    /// JSON that the kubelet makes `options` of, with each word as in a pod without decoration.
+    /// JSON that the kubelet expands to `options`, each argument as in a pod without decoration.
     fn encode_options(&self, options: &EntrypointOptions) -> String {
         let mut wanted = options.clone();
         for word in &mut wanted.wrapper.args {
@@ -149,7 +149,7 @@ fn mark_name(name: &str) -> String {
     format!("{}{name}{}", MARKS[0], MARKS[1])
 }
 
-/// What `valueFrom` gives: fields of a pod but for its labels and annotations are names, ids,
+/// The meaning of `valueFrom`: fields of a pod, except labels and annotations, are names, ids,
 /// addresses and numbers.
 fn meaning_of_source(from: &Value) -> VariableMeaning {
     let field = from["fieldRef"]["fieldPath"].as_str();
@@ -160,13 +160,13 @@ fn meaning_of_source(from: &Value) -> VariableMeaning {
     }
 }
 
-/// The keys that Secrets and config maps can have.
+/// Whether Secrets and `ConfigMap`s can have this key.
 fn is_key(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
 }
 
-/// The variables that the kubelet adds for each Service of the namespace: addresses and ports.
+/// Whether the kubelet adds it for a Service of the namespace: addresses and ports.
 fn is_service_variable(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let ends = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
@@ -176,8 +176,8 @@ fn is_service_variable(name: &str) -> bool {
             || name.contains("_PORT_"))
 }
 
-/// What has to be written so that `json` arrives as it is in a container with the variables
-/// `names`; upstream's text wherever that does.
+/// Escapes `json` so that it arrives intact in a container with the variables `names`. Where
+/// upstream's text arrives intact, it is kept.
 pub(super) fn literal_for(json: &str, names: &[&str]) -> String {
     escape_literal_among(json, |name| {
         names.contains(&name) || is_service_variable(name)

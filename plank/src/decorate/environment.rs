@@ -1,4 +1,4 @@
-//! What a job's containers learn about their job.
+//! The variables that tell a job's containers about their job.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{
 /// Variables by name: sorted, as Prow writes them.
 pub(super) type JobEnvironment = BTreeMap<&'static str, String>;
 
-/// The variables of every job, after its own.
+/// The variables that every job gets, after its own.
 pub(super) fn env_for_spec(
     spec: &ProwJobSpec,
     job_spec: &JobSpec,
@@ -36,8 +36,8 @@ pub(super) fn env_for_spec(
     let kind = spec.job_type.as_str();
     let refs = match &spec.refs {
         Some(refs) => refs,
-        // Whoever gave it no type may have given it less: it gets what there is. Upstream's plank
-        // ends here.
+        // A job without a type may lack refs, too: it gets what there is. Upstream's plank fails
+        // here.
         None if spec.job_type.is_unset() => return Ok(all),
         None => return Err(DecorateError::Missing(kind, "refs")),
     };
@@ -75,7 +75,7 @@ pub(super) fn env_vars(environment: &JobEnvironment) -> Vec<Value> {
         .collect()
 }
 
-/// Host and path of the source, as the import path's first segment and its rest.
+/// Host and path of the source: the first segment of the import path, and the rest.
 fn split_import_path(refs: &Refs) -> (String, String) {
     let path = refs.import_path();
     match path.split_once('/') {

@@ -1,4 +1,4 @@
-//! Editing a pod spec as JSON, and writing JSON as Go writes it.
+//! Edits a pod spec as JSON, and writes JSON as Go writes it.
 
 use common::expansion::escape_literal;
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub(super) fn str_field<'a>(object: &'a SpecObject, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The texts of the list under `key`; none if it is missing.
+/// The strings of the list under `key`; none if it is missing.
 pub(super) fn string_list(object: &SpecObject, key: &str) -> Result<Vec<String>, DecorateError> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(Vec::new()),

@@ -9,7 +9,7 @@ use super::{
     json::{SpecObject, object_mut, objects_mut, str_field},
 };
 
-/// Before the sidecar is there, so only the user's containers are meant.
+/// Runs before the sidecar is added, so only the user's containers are meant.
 pub(super) fn set_memory_defaults(
     spec: &mut SpecObject,
     config: &DecorationConfig,
@@ -69,7 +69,7 @@ pub(super) fn set_scheduling(spec: &mut SpecObject, config: &DecorationConfig) {
     }
 }
 
-/// A quarter more than the test's own grace, so that the sidecar still gets to upload.
+/// A quarter more than the test's own grace period, so that the sidecar can still upload.
 pub(super) fn set_grace_period(spec: &mut SpecObject, config: &DecorationConfig) {
     if let Some(grace) = config.grace_period {
         let seconds = grace.as_secs() * 5 / 4;

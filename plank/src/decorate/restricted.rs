@@ -1,12 +1,12 @@
-//! Pod Security's profile "restricted" for the containers that decoration adds, so that a job
-//! whose own containers keep it is admitted where it is enforced.
+//! Applies Pod Security's profile "restricted" to the containers that decoration adds, so that a
+//! job whose own containers keep it is admitted where it is enforced.
 //!
-//! Only in a pod that does not run as root: who has no capabilities loses nothing, while root
-//! without them could not read what a test of another user wrote. Prow sets nothing here.
+//! Only in a pod that does not run as root: other users lose nothing without capabilities, but root
+//! without them could not read what a test wrote as another user. Prow sets nothing here.
 //!
-//! The images of the utilities run as root, as Prow's: then git takes the clone for its user's
-//! own, a private key may be for its owner alone, and whatever a test wrote can be read. A user
-//! that the pod or the decoration sets is theirs, too, as for every container of the pod.
+//! The images of the utilities run as root, like Prow's: so git accepts the clone as its user's
+//! own, a private key may be readable by its owner alone, and whatever a test wrote can be read. A
+//! user that the pod or the decoration sets applies to them, too, as to every container of the pod.
 
 use serde_json::{Value, json};
 
@@ -17,10 +17,10 @@ use super::{
 
 const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
 
-/// Who the utilities are in a pod that must not run as root and names no user.
+/// The user of the utilities in a pod that must not run as root and names no user.
 const NOBODY: i64 = 65532;
 
-/// Once the pod's own security context and all containers are there.
+/// Runs after the pod's own security context and all containers are set.
 pub(super) fn restrict_utilities(spec: &mut SpecObject) -> Result<(), DecorateError> {
     let pod = object_mut(spec, "securityContext")?;
     let user = pod.get("runAsUser").and_then(Value::as_i64);

@@ -1,5 +1,5 @@
-//! The Secrets that a job's own containers get, mounted into the sidecar for it to know what to
-//! hide. Only with `censor_secrets`: else the pod is Prow's.
+//! Mounts the Secrets of a job's own containers into the sidecar, which hides their values. Only
+//! with `censor_secrets`; else the pod is Prow's.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,17 @@ use super::{
 /// Where the sidecar finds them: a folder for each Secret, a file for each key.
 const FOLDER: &str = "/secrets/censor";
 
-/// Of one pod.
 #[derive(Debug, Default)]
 pub(super) struct CensoredSecrets {
     pub(super) volumes: Vec<Value>,
-    /// The sidecar's.
+    /// The mounts of the sidecar.
     pub(super) mounts: Vec<Value>,
 }
 
 /// One projected volume for each Secret that reaches a container of `spec`, the job's own spec.
 /// `added` are the volumes of decoration, which a job may mount too.
 ///
-/// The job's own volumes do not serve: of a Secret given by one key only that key may be needed,
+/// The job's own volumes cannot be used: of a Secret given by key only that key may be required,
 /// and what is optional for the job must be optional here.
 pub(super) fn mount_censored_secrets(
     spec: &SpecObject,
@@ -56,7 +55,7 @@ pub(super) fn mount_censored_secrets(
     Ok(all)
 }
 
-/// The keys that are needed and those that may be missing, as the kubelet tells them apart.
+/// Required and optional keys apart, since the kubelet takes `optional` for a whole source.
 fn projected_sources(secret: &str, given: &GivenSecret) -> Vec<Value> {
     let keys = match given {
         GivenSecret::Whole { optional: false } => return vec![json!({"secret": {"name": secret}})],

@@ -1,4 +1,4 @@
-//! The containers that upload: initupload before the test, sidecar beside it.
+//! The containers that upload: initupload before the test, sidecar next to it.
 
 use common::prowjob::DecorationConfig;
 use podutils::{
@@ -103,7 +103,7 @@ pub(super) fn build_sidecar(
             "env".to_owned(),
             json!([
                 literal_env_var(JobSpec::ENV, job_spec),
-                // The job's words stand in it, which nobody reads.
+                // It contains the job's args, which the sidecar does not read.
                 raw_env_var(
                     sidecar::SidecarOptions::ENV,
                     &literal_for(&go_json(&options), &[JobSpec::ENV]),
@@ -114,7 +114,7 @@ pub(super) fn build_sidecar(
     ]))
 }
 
-/// Where these are mounted.
+/// The paths of these mounts.
 fn mount_paths<'a>(mounts: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
     let path = |mount: &Value| mount["mountPath"].as_str().map(str::to_owned);
     mounts.into_iter().filter_map(path).collect()

@@ -19,7 +19,7 @@ pub(super) const TOKEN_VOLUME: &str = "storage-token";
 const TOKEN_FOLDER: &str = "/secrets/storage";
 const KEY_FILE: &str = "service-account.json";
 
-/// The Secret with the storage token of a pod: one a run, so that a pod that replaces another
+/// The Secret with the storage token of a pod: one per run, so that a pod that replaces another
 /// never finds the other's token.
 pub fn token_secret_name(pod: &str, build_id: &str) -> String {
     format!("{pod}-storage-{build_id}")
@@ -34,7 +34,7 @@ pub fn needs_token(spec: &ProwJobSpec) -> bool {
     bucket.is_some_and(|bucket| bucket.provider() == StorageProvider::Storage)
 }
 
-/// Where results go that are not uploaded, see [`super::build_pod_for_folder`].
+/// Where results are copied instead of being uploaded, see [`super::build_pod_for_folder`].
 const OUTPUT_VOLUME: &str = "output";
 const OUTPUT_FOLDER: &str = "/output";
 

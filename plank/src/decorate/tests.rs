@@ -1,4 +1,4 @@
-//! Pods as a whole, as files beside this one; and what is refused.
+//! Snapshots of whole pods; and what is refused.
 
 mod containers;
 mod secrets;

@@ -1,4 +1,4 @@
-//! Putting a decorated pod together: the order of its parts is Prow's.
+//! Puts a decorated pod together, in Prow's order of its parts.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ use super::{
 pub(super) const ARTIFACTS: &str = "/logs/artifacts";
 const ENTRYPOINT: &str = "/tools/entrypoint";
 
-/// `run` is the pod's name and its build id, `output` as for [`build_blob_storage::build_blob_storage`].
+/// `run` is the pod's name and its build id, `output` as for [`storage::build_blob_storage`].
 pub(super) fn decorate_spec(
     spec: &mut SpecObject,
     job: &ProwJob,
@@ -94,7 +94,7 @@ pub(super) fn decorate_spec(
     Ok(())
 }
 
-/// The image of a pod utility, which has no default here: it comes merged into the job.
+/// The image of a pod utility. There is no default here: it was merged into the job before.
 pub(super) fn utility_image(
     config: &DecorationConfig,
     which: impl Fn(&UtilityImages) -> &String,
@@ -132,7 +132,7 @@ fn place_entrypoint(config: &DecorationConfig) -> Result<SpecObject, DecorateErr
     ]))
 }
 
-/// Runs every user container under the entrypoint; what sidecar has to know of each.
+/// Runs every user container under the entrypoint; returns what the sidecar must know of each.
 fn wrap_containers(
     spec: &mut SpecObject,
     config: &DecorationConfig,
@@ -195,8 +195,8 @@ fn wrapper_options(container: &SpecObject, alone: bool) -> Result<WrapperOptions
     })
 }
 
-/// A job may mount the volumes that decoration adds, as in Prow, but not the one with the right
-/// to write its results, which Prow does not have.
+/// A job may mount the volumes that decoration adds, as in Prow, except the one with the token to
+/// write its results, which Prow does not have.
 fn forbid_token_mount(spec: &mut SpecObject) -> Result<(), DecorateError> {
     let declared: BTreeSet<String> = objects_mut(spec, "volumes")?
         .into_iter()

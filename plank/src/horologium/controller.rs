@@ -1,5 +1,5 @@
-//! The loop: what the watch, the configuration and the clock say goes into the table; what the
-//! table says is due is created.
+//! The loop: passes the watch, the configuration and the clock to the table, and creates the runs
+//! that the table says are due.
 
 use std::{
     sync::Arc,
@@ -35,12 +35,12 @@ use super::{
 };
 use crate::watch;
 
-/// `ProwJob`s created at once.
+/// `ProwJob`s that are created at the same time.
 const MAX_CONCURRENT_CREATES: usize = 16;
-/// Bound on one create.
+/// Limit of one create.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How the making of a run went.
+/// The result of creating a run.
 struct CreateOutcome {
     job: String,
     name: String,
@@ -94,7 +94,7 @@ pub(super) async fn run_controller(mut ctx: HorologiumContext) -> anyhow::Result
                 None => anyhow::bail!("the watch of ProwJobs has ended"),
             },
             Some(outcome) = creates.next() => record_outcome(&mut table, &outcome, &config),
-            // When whoever published it is gone, the last configuration stays in force.
+            // If the sender is gone, the last configuration stays in force.
             Ok(()) = ctx.config.changed() => {
                 config = Arc::clone(&ctx.config.borrow_and_update());
                 table.apply_config(&config, Timestamp::now());
@@ -104,8 +104,8 @@ pub(super) async fn run_controller(mut ctx: HorologiumContext) -> anyhow::Result
     }
 }
 
-/// The installation's id; where the Role grants no `ConfigMap`s, as Prow's does not, one made of
-/// the namespace.
+/// The installation's id. Where the Role grants no `ConfigMap`s, as Prow's does not, it is derived
+/// from the namespace.
 async fn find_installation_id(ctx: &HorologiumContext, namespace: &str) -> anyhow::Result<Uuid> {
     let fresh = Uuid::new_v4();
     match installation::ensure_installation_id(ctx.client.clone(), namespace, fresh, ctx.dry_run)
@@ -166,7 +166,7 @@ fn record_outcome(table: &mut ScheduleTable, outcome: &CreateOutcome, config: &C
     }
 }
 
-/// A failure's next chance comes after this, and a clock that was set is noticed.
+/// The wait after a failure, and the longest until a clock that was set is noticed.
 fn tick_interval(config: &Config) -> Duration {
     let tick = config.prow.horologium.tick_interval().to_std();
     tick.max(Duration::from_secs(1))
@@ -215,7 +215,7 @@ fn build_prowjob(
     )
 }
 
-/// The one place that creates.
+/// The only place that creates `ProwJob`s.
 struct ProwJobCreator {
     api: Api<ProwJob>,
     slots: Semaphore,
@@ -240,7 +240,8 @@ impl ProwJobCreator {
                 true
             }
             Ok(Err(kube::Error::Api(status))) if status.is_already_exists() => {
-                // Made by a create whose answer was lost, or by another replica. The watch shows it.
+                // Created by a request whose answer was lost, or by another replica: the watch
+                // shows it.
                 tracing::info!(prowjob = name, job = job.spec.job, "it is there already");
                 false
             }

@@ -1,9 +1,9 @@
-//! When a periodic runs next. Pure.
+//! Decides when a periodic runs next. Pure.
 //!
 //! Prow's rules: `interval` counts from start to start, `minimum_interval` from completion to
-//! start, `cron` fires at its slots, and a job without any run runs at once, but for one with a
-//! calendar, which waits for its first slot. A slot that comes while a run is unfinished is
-//! dropped; of those missed while nobody looked, the last one is made up for.
+//! start, `cron` fires at its slots. A job that never ran runs at once, except one with a calendar,
+//! which waits for its first slot. A slot that comes while a run is unfinished is dropped; of the
+//! slots missed while horologium was away, the last one is made up for.
 
 use common::{
     config::{Periodic, Retry},
@@ -16,7 +16,7 @@ use super::history::{PeriodicHistory, PeriodicRun};
 /// Prow's bound on `retry.attempts`.
 const MAX_ATTEMPTS: i64 = 10;
 
-/// When a periodic runs, read from its configuration.
+/// The schedule of a periodic, read from its configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PeriodicRule {
     /// From start to start.
@@ -27,7 +27,7 @@ pub enum PeriodicRule {
 }
 
 impl PeriodicRule {
-    /// At least a second lies between two runs. An error is a cron schedule that cannot be read.
+    /// Two runs are at least a second apart. Fails if the cron schedule cannot be parsed.
     pub fn from_periodic(periodic: &Periodic) -> Result<Self, CronParseError> {
         let span = |nanos: i64| SignedDuration::from_nanos(nanos).max(SignedDuration::from_secs(1));
         if !periodic.cron.is_empty() {
@@ -47,18 +47,18 @@ impl PeriodicRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScheduleSince {
     pub at: Timestamp,
-    /// It was there when the process began: what was missed before is made up for, if the job
-    /// ever ran. A schedule that was added later has missed nothing.
+    /// The schedule was there when the process began: a slot missed before is made up for, if the
+    /// job ever ran. A schedule that was added later has missed nothing.
     pub catch_up: bool,
 }
 
-/// A run to make. The name of its `ProwJob` depends on the job and on this, and for what is made
-/// up for on when horologium began.
+/// A run to create. The name of its `ProwJob` depends on the job and on this slot; for a slot that
+/// is made up for, also on when horologium began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeriodicSlot {
-    /// When it was due. Of a retry: when the run began that it repeats.
+    /// When it was due; for a retry, when the run that it repeats began.
     pub at: Timestamp,
-    /// 0, or which retry it is.
+    /// 0, or the number of the retry.
     pub attempt: u32,
 }
 
@@ -67,11 +67,11 @@ pub enum NextRun {
     Now(PeriodicSlot),
     /// Nothing before this moment, unless a run begins or ends.
     At(Timestamp),
-    /// Nothing until a run ends, or never.
+    /// Nothing until a run ends, or nothing ever.
     Waits,
 }
 
-/// The next run of a job. A retry that is due gives way to a regular run that is due.
+/// The next run of a job. If a regular run and a retry are both due, the regular run comes first.
 pub fn find_next_run(
     rule: &PeriodicRule,
     retry: Option<&Retry>,
@@ -136,7 +136,7 @@ fn next_run_after(start: Timestamp, span: SignedDuration, now: Timestamp) -> Nex
     }
 }
 
-/// Slots up to here had their run, or were dropped because one was unfinished.
+/// Slots up to here had their run, or were dropped because a run was unfinished.
 fn handled_until(newest: Option<&PeriodicRun>, since: ScheduleSince) -> Timestamp {
     match newest {
         None => since.at,
@@ -151,11 +151,11 @@ fn handled_until(newest: Option<&PeriodicRun>, since: ScheduleSince) -> Timestam
     }
 }
 
-/// The retry that follows a run, and when: `retry.interval` after that run began.
+/// The retry that follows a run, and its time: `retry.interval` after that run began.
 fn find_retry(retry: &Retry, newest: &PeriodicRun) -> Option<(Timestamp, PeriodicSlot)> {
     let attempt = newest.attempt.checked_add(1)?;
     let allowed = i64::from(attempt) <= retry.attempts.min(MAX_ATTEMPTS);
-    // A failed run begins the retries; run_all goes through with them all.
+    // Only a failed run begins retries; `run_all` then makes all of them.
     let wanted = newest.failed || retry.run_all && newest.attempt > 0;
     let pause = retry.interval.unwrap_or_default().as_nanos();
     let at = newest
@@ -169,7 +169,7 @@ fn find_retry(retry: &Retry, newest: &PeriodicRun) -> Option<(Timestamp, Periodi
     (allowed && wanted).then_some((at, slot))
 }
 
-/// The last multiple of `span` since 1970: two processes that begin at one time agree on it.
+/// The last multiple of `span` since 1970: two processes that begin at the same time agree on it.
 fn round_down(now: Timestamp, span: SignedDuration) -> Timestamp {
     let nanos = now.as_nanosecond();
     let past = nanos.rem_euclid(span.as_nanos());

@@ -1,5 +1,5 @@
-//! What is known of the runs of one job. Pure, and small: the newest run and the names of those
-//! that are not complete.
+//! The runs of one job. Pure, and small: the newest run and the names of those that are not
+//! complete.
 
 use std::collections::BTreeSet;
 
@@ -10,32 +10,32 @@ use jiff::Timestamp;
 pub struct PeriodicRun {
     pub started: Timestamp,
     pub completed: Option<Timestamp>,
-    /// Complete, and not with success.
+    /// Complete, but not with success.
     pub failed: bool,
-    /// Which retry it is; 0 for a run that is none.
+    /// The number of the retry; 0 for a run that is none.
     pub attempt: u32,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct PeriodicHistory {
-    /// By start; the last one ever seen, even when its object is gone.
+    /// The run that started last, even when its object is gone.
     newest: Option<(String, PeriodicRun)>,
     unfinished: BTreeSet<String>,
-    /// Asked for by this process and not seen by the watch yet.
+    /// Being created by this process, and not shown by the watch yet.
     ours: Option<(String, PeriodicRun, CreationProgress)>,
 }
 
-/// How far the making of a run has come that the watch has not shown.
+/// The progress of a creation whose run the watch has not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CreationProgress {
     Asked,
     Made,
-    /// Made before a listing began: it is in the listing, or was deleted.
+    /// Created before a listing began: the run is in the listing, or was deleted.
     Overdue,
 }
 
 impl PeriodicHistory {
-    /// The newest run, seen or just asked for.
+    /// The newest run, observed or being created.
     pub fn newest_run(&self) -> Option<&PeriodicRun> {
         let seen = self.newest.as_ref().map(|(_, run)| run);
         let ours = self.ours.as_ref().map(|(_, run, _)| run);
@@ -46,7 +46,7 @@ impl PeriodicHistory {
         self.ours.is_some() || !self.unfinished.is_empty()
     }
 
-    /// Takes in a run as the watch shows it.
+    /// Records a run as the watch shows it.
     pub fn observe_run(&mut self, name: &str, run: PeriodicRun) {
         if self.ours.as_ref().is_some_and(|(ours, ..)| ours == name) {
             self.ours = None;
@@ -65,7 +65,7 @@ impl PeriodicHistory {
         }
     }
 
-    /// A run is gone. One that was unfinished ends with that, neither well nor badly.
+    /// Records that a run is gone. An unfinished run ends with that, neither succeeded nor failed.
     pub fn remove_run(&mut self, name: &str, now: Timestamp) {
         self.unfinished.remove(name);
         if let Some((newest, run)) = &mut self.newest
@@ -75,14 +75,14 @@ impl PeriodicHistory {
         }
     }
 
-    /// Everything is listed anew from here on.
+    /// A listing of all runs begins.
     pub fn begin_listing(&mut self) {
         if let Some((.., sighting @ CreationProgress::Made)) = &mut self.ours {
             *sighting = CreationProgress::Overdue;
         }
     }
 
-    /// Everything was listed; `is_listed` by name.
+    /// The listing is over; `is_listed` by name.
     pub fn end_listing(&mut self, is_listed: impl Fn(&str) -> bool, now: Timestamp) {
         if matches!(self.ours, Some((.., CreationProgress::Overdue))) {
             self.ours = None;
@@ -98,12 +98,12 @@ impl PeriodicHistory {
         }
     }
 
-    /// A run is about to be made: from now on it counts.
+    /// A run is about to be created: from now on it counts.
     pub fn begin_creation(&mut self, name: &str, run: PeriodicRun) {
         self.ours = Some((name.to_owned(), run, CreationProgress::Asked));
     }
 
-    /// The run that was asked for is made. The watch shows it soon, or has done so already.
+    /// The run was created. The watch shows it soon, or has done so already.
     pub fn confirm_creation(&mut self, name: &str) {
         if let Some((ours, _, sighting)) = &mut self.ours
             && ours == name
@@ -112,7 +112,7 @@ impl PeriodicHistory {
         }
     }
 
-    /// The run that was asked for is not made.
+    /// The run was not created.
     pub fn cancel_creation(&mut self, name: &str) {
         if self.ours.as_ref().is_some_and(|(ours, ..)| ours == name) {
             self.ours = None;
@@ -186,7 +186,7 @@ mod tests {
         history.end_listing(|_| false, at(30));
         assert!(!history.is_running());
 
-        // Made after the listing began: the watch goes on to show it.
+        // Created after the listing began: the watch will show it.
         history.begin_creation("late", run(40, None));
         history.begin_listing();
         history.confirm_creation("late");

@@ -5,7 +5,7 @@ use common::{config, duration::GoDuration, kube, service};
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct HorologiumOptions {
-    /// Log what would be made, make nothing.
+    /// Log what would be created, create nothing.
     #[arg(
         long,
         value_parser = service::flags::parse_bool,

@@ -1,4 +1,4 @@
-//! What is read of a `ProwJob`: a few fields, so that the watch is cheap.
+//! The few fields of a `ProwJob` that horologium reads, so that the watch is cheap.
 
 use common::prowjob::{ProwJob, ProwJobState, ProwJobType, labels};
 use jiff::Timestamp;
@@ -33,9 +33,9 @@ struct SlimPeriodicStatus {
     completion_time: Option<Time>,
 }
 
-/// The job of a run of a periodic, and the run. Other `ProwJob`s are none.
+/// The job's name and the run of a periodic's `ProwJob`; `None` for others.
 ///
-/// The spec decides and not the label: `ProwJob`s made by hand need not have it.
+/// The spec decides, not the label: `ProwJob`s made by hand need not have it.
 pub(super) fn parse_run(object: &SlimPeriodic) -> Option<(&str, PeriodicRun)> {
     if object.spec.job_type != ProwJobType::Periodic {
         return None;
@@ -43,7 +43,7 @@ pub(super) fn parse_run(object: &SlimPeriodic) -> Option<(&str, PeriodicRun)> {
     let status = object.status.clone().unwrap_or_default();
     let started = status.start_time.or_else(|| object.creation_timestamp());
     let completed = status.completion_time.map(|time| time.0);
-    // A label that is no number stands for so many retries that none follows.
+    // A label that is no number counts as so many retries that none follows.
     let attempt = object.labels().get(labels::RE_RUN);
     let run = PeriodicRun {
         started: started.map_or(Timestamp::UNIX_EPOCH, |time| time.0),

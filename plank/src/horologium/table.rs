@@ -1,4 +1,4 @@
-//! Every periodic with its rule, what is known of its runs, and when to look at it next. Pure.
+//! Every periodic with its rule, the history of its runs, and when to check it next. Pure.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -16,12 +16,12 @@ use super::{
 #[derive(Default)]
 pub(super) struct ScheduleTable {
     jobs: HashMap<String, ScheduledPeriodic>,
-    /// Of configured jobs and of others: a job may be configured while a run of it goes on.
+    /// Of all jobs, configured or not: a job may be configured while a run of it goes on.
     histories: HashMap<String, PeriodicHistory>,
     timers: BTreeSet<(Timestamp, String)>,
     /// The unfinished runs of the listing that is under way.
     listing: HashSet<String>,
-    /// When the first configuration was taken in.
+    /// When the first configuration was applied.
     began: Option<Timestamp>,
 }
 
@@ -30,13 +30,13 @@ struct ScheduledPeriodic {
     rule: PeriodicRule,
     since: ScheduleSince,
     timer: Option<Timestamp>,
-    /// After a failure, not before this.
+    /// After a failed create, not before this time.
     not_before: Option<Timestamp>,
 }
 
 impl ScheduleTable {
-    /// Takes in a configuration. Jobs of the first one make up for what was missed; a schedule
-    /// that is new or changed later has missed nothing.
+    /// Applies a configuration. Jobs of the first one make up for what was missed; a schedule that
+    /// is new or changed later has missed nothing.
     pub(super) fn apply_config(&mut self, config: &Config, now: Timestamp) {
         let catch_up = self.began.is_none();
         self.began.get_or_insert(now);
@@ -106,7 +106,7 @@ impl ScheduleTable {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The runs that are due, each once: whoever is told makes it, and says how that went.
+    /// The runs that are due, each once: the caller creates it and reports the result.
     pub(super) fn take_due_runs(&mut self, now: Timestamp) -> Vec<(Arc<Periodic>, PeriodicSlot)> {
         let mut all = Vec::new();
         while let Some((at, _)) = self.timers.first()
@@ -118,13 +118,13 @@ impl ScheduleTable {
         all
     }
 
-    /// When this table began, if that was after the slot: what was made of the slot before, and
-    /// deleted, it does not know.
+    /// When this table began, if that was after the slot: a run of the slot that was created and
+    /// deleted before is unknown to it.
     pub(super) fn began_after_slot(&self, slot: PeriodicSlot) -> Option<Timestamp> {
         self.began.filter(|began| slot.at <= *began)
     }
 
-    /// A run is about to be made: from now on it counts.
+    /// A run is about to be created: from now on it counts.
     pub(super) fn begin_creation(&mut self, job: &str, name: &str, run: PeriodicRun) {
         self.history_mut(job).begin_creation(name, run);
     }
@@ -134,7 +134,7 @@ impl ScheduleTable {
         self.set_timer(job, now);
     }
 
-    /// The run is not made; the job has its next chance at `again`.
+    /// The run was not created; the next try is at `again`.
     pub(super) fn cancel_creation(&mut self, job: &str, name: &str, again: Timestamp) {
         self.history_mut(job).cancel_creation(name);
         if let Some(scheduled) = self.jobs.get_mut(job) {
@@ -165,7 +165,7 @@ impl ScheduleTable {
         }
     }
 
-    /// Looks at a configured job at `at`, and not at the time that was planned before.
+    /// Checks a configured job at `at`, and not at the time that was planned before.
     fn set_timer(&mut self, job: &str, at: Timestamp) {
         let Some(scheduled) = self.jobs.get_mut(job) else {
             return;

@@ -1,8 +1,8 @@
 //! Which triggered jobs may start: limits, counted in memory, first in, first out within each.
 //!
-//! A slot is given the moment it is free, to the oldest job that no limit keeps; the job is told
-//! by its name being returned. So nothing polls, and a newcomer never overtakes within a limit.
-//! What is blocked by one limit holds up nobody who is not.
+//! A slot is granted the moment it is free, to the oldest job that no limit blocks; the returned
+//! names say which jobs got one. So nothing polls, and a newer job never overtakes within a limit.
+//! A job that one limit blocks delays no job that the limit does not concern.
 
 use std::{
     cmp::Reverse,
@@ -19,7 +19,7 @@ use crate::transition::ReachedLimit;
 pub struct StartLimits {
     /// `plank.max_concurrency`; 0 is no limit.
     pub global: i64,
-    /// `plank.job_queue_capacities`: 0 blocks, less is no limit.
+    /// `plank.job_queue_capacities`: 0 blocks, a negative value is no limit.
     pub queues: BTreeMap<String, i64>,
     /// `plank.build_cluster_capacities`: the same, by cluster.
     pub clusters: BTreeMap<String, i64>,
@@ -40,11 +40,11 @@ impl From<&PlankConfig> for StartLimits {
 pub enum StartSlot {
     Held,
     Waits(ReachedLimit),
-    /// Its cluster's pods, or all jobs, are not listed yet.
+    /// All jobs, or the pods of its cluster, are not listed yet.
     NotYet,
 }
 
-/// What decides whether a job may start: jobs of one class are as good as each other.
+/// The fields that limits look at: jobs of one class have the same limits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct LimitClass {
     job: String,
@@ -73,9 +73,9 @@ struct AdmissionEntry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SlotState {
-    /// In line.
+    /// Waits in a line.
     Waiting,
-    /// Its start failed; it stands in line again when it is tried again.
+    /// Its start failed; it waits in line again at its next try.
     Parked,
     /// It has a slot.
     Held,
@@ -84,12 +84,12 @@ enum SlotState {
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     limits: StartLimits,
-    /// All jobs are known.
+    /// All jobs are listed.
     open: bool,
     /// Clusters whose pods are known.
     ready: HashSet<String>,
     jobs: HashMap<String, AdmissionEntry>,
-    /// No first of a line may start: who could, already has.
+    /// Waiting jobs. No first of a line may start, or it had a slot.
     lines: HashMap<LimitClass, BTreeSet<(JobAge, String)>>,
     held: i64,
     held_by_job: HashMap<String, i64>,
@@ -98,7 +98,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Jobs that got a slot by new limits.
+    /// Sets the limits; returns the jobs that wait or got a slot.
     pub(super) fn set_limits(&mut self, limits: StartLimits) -> Vec<String> {
         if self.limits == limits {
             return Vec::new();
@@ -111,7 +111,7 @@ impl Admission {
         news
     }
 
-    /// All jobs are known: from now on slots are given.
+    /// All jobs are listed: from now on slots are granted.
     pub(super) fn open_admission(&mut self) -> Vec<String> {
         self.open = true;
         self.grant_slots()
@@ -127,11 +127,11 @@ impl Admission {
         }
     }
 
-    /// Takes in a job that waits to start.
+    /// Adds a job that waits to start.
     pub(super) fn add_triggered(&mut self, name: &str, job: &ProwJob, age: JobAge) {
         let class = LimitClass::from_job(job);
         match self.jobs.get(name) {
-            // A claim that is under way is counted until it is given up.
+            // A claim under way is counted until its slot is given up.
             Some(entry) if entry.class == class => return,
             Some(_) => drop(self.take_entry(name)),
             None => {}
@@ -140,7 +140,7 @@ impl Admission {
         self.try_hold_slot(name);
     }
 
-    /// Takes in a job that has started.
+    /// Adds a job that has started.
     pub(super) fn add_pending(&mut self, name: &str, job: &ProwJob, age: JobAge) {
         if self
             .jobs
@@ -153,7 +153,7 @@ impl Admission {
         self.insert_entry(name, LimitClass::from_job(job), age, SlotState::Held);
     }
 
-    /// Forgets a job; who has its slot now.
+    /// Forgets a job; returns the jobs that get its slot.
     pub(super) fn remove_job(&mut self, name: &str) -> Vec<String> {
         match self.take_entry(name) {
             Some(entry) if entry.place == SlotState::Held => self.grant_slots(),
@@ -178,7 +178,7 @@ impl Admission {
             .map_or(StartSlot::NotYet, StartSlot::Waits)
     }
 
-    /// A start failed: others go first until it is tried again. Who has its slot now.
+    /// A start failed: others go first until its next try. Returns who gets its slot.
     pub(super) fn defer_job(&mut self, name: &str) -> Vec<String> {
         let Some(entry) = self.take_entry(name) else {
             return Vec::new();
@@ -187,7 +187,7 @@ impl Admission {
         self.grant_slots()
     }
 
-    /// The first limit that keeps jobs of this class.
+    /// The first limit that blocks jobs of this class.
     fn find_reached_limit(&self, class: &LimitClass) -> Option<ReachedLimit> {
         let count =
             |counts: &HashMap<String, i64>, key: &str| counts.get(key).copied().unwrap_or_default();
@@ -220,10 +220,10 @@ impl Admission {
         self.open && self.ready.contains(&class.cluster) && self.find_reached_limit(class).is_none()
     }
 
-    /// Gives every free slot to the oldest that may have it.
+    /// Grants every free slot to the oldest job that may have it.
     fn grant_slots(&mut self) -> Vec<String> {
         let mut granted = Vec::new();
-        // Slots only get fewer on the way, so a line that is blocked once is done.
+        // Free slots only get fewer in this loop, so a line that is blocked once stays blocked.
         let heads = self.lines.values().filter_map(BTreeSet::first);
         let mut heads: BinaryHeap<_> = heads.cloned().map(Reverse).collect();
         while let Some(Reverse((_, name))) = heads.pop() {
@@ -239,7 +239,7 @@ impl Admission {
         granted
     }
 
-    /// For one who joins a line: nobody else's chances have changed.
+    /// Tries one job that joins a line: nothing has changed for the others.
     fn try_hold_slot(&mut self, name: &str) {
         if self.may_start(&self.jobs[name].class) {
             self.hold_slot(name);

@@ -1,5 +1,5 @@
-//! Runs about the same thing: the newest supersedes the others, and goes on doing so when it has
-//! ended before they have.
+//! Presubmit runs with the same supersede key: the newest supersedes the others, even when it has
+//! ended before them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,21 +10,21 @@ use crate::supersede_key::SupersedeKey;
 
 #[derive(Debug, Default)]
 pub(super) struct PresubmitRuns {
-    /// Those that have not ended.
+    /// Runs that have not ended.
     by_name: HashMap<String, (SupersedeKey, JobAge)>,
     same: HashMap<SupersedeKey, SameKeyRuns>,
 }
 
 #[derive(Debug)]
 struct SameKeyRuns {
-    /// Oldest first; none only while jobs are listed.
+    /// Unfinished runs, oldest first; empty only during a listing.
     open: BTreeSet<(JobAge, String)>,
-    /// Of all, whether it has ended or not.
+    /// The newest of all runs, whether it has ended or not.
     newest: (JobAge, String),
 }
 
 impl PresubmitRuns {
-    /// The older runs about the same thing, where this one is new.
+    /// Adds a new run; returns the unfinished runs with its key that are superseded.
     pub(super) fn insert_run(&mut self, name: &str, job: &ProwJob, age: JobAge) -> Vec<String> {
         if self.by_name.contains_key(name) {
             return Vec::new();
@@ -41,7 +41,7 @@ impl PresubmitRuns {
         older
     }
 
-    /// While jobs are listed: this one has ended.
+    /// Records, during a listing, a run that has ended.
     pub(super) fn note_ended_run(&mut self, name: &str, job: &ProwJob, age: JobAge) {
         if let Some(identity) = SupersedeKey::from_job(job) {
             self.note_run(identity, name, age);
@@ -60,18 +60,18 @@ impl PresubmitRuns {
         same
     }
 
-    /// All are listed: what has ended no longer matters where nothing goes on.
+    /// Ends the listing: drops keys without an unfinished run.
     pub(super) fn finish_listing(&mut self) {
         self.same.retain(|_, same| !same.open.is_empty());
         self.same.shrink_to_fit();
     }
 
-    /// It has ended; what it supersedes stays superseded.
+    /// Ends a run; the runs that it supersedes stay superseded.
     pub(super) fn end_run(&mut self, name: &str) {
         self.take_run(name);
     }
 
-    /// It is deleted: as if it had never been.
+    /// Forgets a deleted run, as if it had never existed.
     pub(super) fn delete_run(&mut self, name: &str) {
         if let Some(same) = self.take_run(name)
             && same.newest.1 == name
@@ -81,7 +81,7 @@ impl PresubmitRuns {
         }
     }
 
-    /// The runs about the same thing that go on without it, if there are any.
+    /// Removes a run; returns the unfinished runs with its key, if there are any.
     fn take_run(&mut self, name: &str) -> Option<&mut SameKeyRuns> {
         let (identity, age) = self.by_name.remove(name)?;
         let open = &mut self.same.get_mut(&identity)?.open;

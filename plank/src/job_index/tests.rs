@@ -49,7 +49,7 @@ fn on(mut job: ProwJob, cluster: &str) -> ProwJob {
     job
 }
 
-/// Everything listed, the cluster `default` answers.
+/// All jobs are listed and the cluster `default` is ready.
 fn open() -> PlankJobIndex {
     let index = PlankJobIndex::default();
     index.finish_listing(&HashSet::new());
@@ -366,7 +366,7 @@ proptest! {
                 }
                 _ => {}
             }
-            // Everyone asks again, as after a retry.
+            // Every job requests its slot again, as after a retry.
             let slots: Vec<StartSlot> = names.iter().map(|name| index.request_slot(name)).collect();
             let holds = |is: &dyn Fn(usize) -> bool| {
                 (0..10).filter(|n| slots[*n] == StartSlot::Held && is(*n)).count() as i64

@@ -1,4 +1,4 @@
-//! The init container that a pod failed in, and its last word.
+//! The init container in which a pod failed, and its last error.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
 use podutils::{clonerefs, initupload};
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::pruned_pod::PrunedContainer;
 
-/// Of a decorated pod: what they print is ours, and holds nothing of the job's. What another
-/// init container prints may hold its secrets, and is not kept.
+/// The init containers of decoration. Their output is ours and holds nothing of the job's; the
+/// output of other init containers may hold secrets and is not kept.
 pub const UTILITIES: [&str; 3] = ["clonerefs", "initupload", "place-entrypoint"];
 
 /// An init container that failed.
@@ -15,11 +15,11 @@ pub const UTILITIES: [&str; 3] = ["clonerefs", "initupload", "place-entrypoint"]
 pub struct FailedInit {
     pub name: String,
     pub exit_code: i32,
-    /// Why, in a pod utility's own words; empty where that is not known.
+    /// The pod utility's last error; empty if it is not known.
     pub said: String,
 }
 
-/// The first of them that failed.
+/// The first init container that failed.
 pub(super) fn find_failed_init(
     statuses: &[ContainerStatus],
     specs: &[PrunedContainer],
@@ -41,7 +41,7 @@ pub(super) fn find_failed_init(
     })
 }
 
-/// A job's own container may have the name of a utility that its pod does not have.
+/// Looks at the options: a job's own container may have the name of a utility.
 fn is_utility_container(container: &PrunedContainer) -> bool {
     match container.name.as_str() {
         "clonerefs" => container.has_variable(clonerefs::ClonerefsOptions::ENV),
@@ -59,7 +59,7 @@ fn last_error_message(ended: &ContainerStateTerminated) -> String {
         .unwrap_or_default()
 }
 
-/// What a line of Prow's JSON logs says, if it is an error: ours or those of Prow's programs.
+/// The message of a line of JSON logs, if it is an error; from our programs or Prow's.
 fn parse_log_error(line: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).ok()?;
     let field = |name: &str| line[name].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A pod as it is read: of its spec nothing but what plank looks at, since most of a pod is spec.
+//! A pod as plank reads it: of the spec only the fields it uses, since most of a pod is spec.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -44,7 +44,7 @@ pub struct PrunedResources {
 }
 
 impl PrunedContainer {
-    /// Whether its command has variables in it.
+    /// Whether its command or args refer to variables.
     pub(super) fn has_expansions(&self) -> bool {
         let mut words = self.command.iter().chain(&self.args).flatten();
         words.any(|word| word.contains("$("))
@@ -55,7 +55,7 @@ impl PrunedContainer {
         variables.any(|variable| variable.name == name)
     }
 
-    /// As it is written; empty for none.
+    /// As written; empty for none.
     pub(super) fn memory_limit(&self) -> String {
         let limits = self.resources.limits.as_ref();
         let memory = limits.and_then(|limits| limits.get("memory"));

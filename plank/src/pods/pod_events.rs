@@ -1,5 +1,5 @@
-//! What a pod's events say of Secrets and `ConfigMap`s that its volumes need: the kubelet says
-//! it nowhere else.
+//! Finds in a pod's events the Secrets and `ConfigMap`s that its volumes lack: the kubelet reports
+//! them nowhere else.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
@@ -7,19 +7,19 @@ use kube::{Api, api::ListParams};
 
 use super::BuildCluster;
 
-/// Events of one pod that are looked at.
+/// Events of one pod that are read.
 const MAX_EVENTS: u32 = 100;
 
 /// A Secret or a `ConfigMap` that a pod's volumes need and that is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MissingReference {
     pub(crate) message: String,
-    /// When it was first missed.
+    /// When the kubelet first missed it.
     pub(crate) since: Option<Timestamp>,
 }
 
 impl BuildCluster {
-    /// What is missing of this pod, if anything is. Where events may not be read, nothing is.
+    /// The missing reference of this pod, if there is one; none where events may not be read.
     pub(crate) async fn find_missing_reference(&self, pod_uid: &str) -> Option<MissingReference> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let of_pod = ListParams::default()
@@ -38,7 +38,7 @@ impl BuildCluster {
     }
 }
 
-/// The kubelet says so again with every try, and goes on to the images when all is there.
+/// The kubelet repeats the event with every try, and goes on to the images once nothing is missing.
 fn parse_missing_reference(events: &[Event]) -> Option<MissingReference> {
     let missing = events.iter().filter(|event| {
         let message = event.message.as_deref();

@@ -1,4 +1,4 @@
-//! Keeps what is known of a cluster's pods up to date, and notices when the cluster is away.
+//! Keeps the pods of a cluster up to date, and notices when the cluster does not answer.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use kube::{Api, api::ListParams, runtime::watcher};
 use super::{BuildCluster, PodChange};
 use crate::{pod_view::PrunedPod, watch};
 
-/// Between two questions to a cluster that does not answer.
+/// The wait between two probes of a cluster that does not answer.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long such a question waits.
+/// How long a probe waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Follows the pods and tells what changed, for as long as it is polled.
+/// Watches the pods and passes every change to `tell`, for as long as it is polled.
 pub(crate) async fn watch_pods(
     cluster: &BuildCluster,
     alias: &str,
@@ -42,7 +42,7 @@ pub(crate) async fn watch_pods(
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
         let Ok(event) = event else {
-            // A dropped connection says little: the watch goes on where it was.
+            // A dropped connection alone means little: the watch continues where it was.
             let mut told: Option<ClusterObstacle> = None;
             while let Err(obstacle) = probe_cluster(cluster).await {
                 if !told.as_ref().is_some_and(|told| told.is_like(&obstacle)) {
@@ -75,7 +75,7 @@ pub(crate) async fn watch_pods(
     }
 }
 
-/// Whether the cluster lets its pods be listed; if not, why.
+/// Whether plank can list pods in the cluster; the error says why not.
 async fn probe_cluster(cluster: &BuildCluster) -> Result<(), ClusterObstacle> {
     let api = cluster.pod_api();
     let one = ListParams::default().limit(1);

@@ -1,4 +1,4 @@
-//! One step done, and what came of it.
+//! Applies one step and records its result.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,11 +19,11 @@ use crate::{
     writer::{ClusterWriteError, PodCreation, api_message, is_final_refusal},
 };
 
-/// Whether there may be another step at once.
+/// Whether another step may follow at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StepOutcome {
     Look,
-    /// An event will tell, or there is nothing left to do.
+    /// An event brings the next step, or there is nothing left to do.
     Rest,
 }
 
@@ -38,7 +38,7 @@ impl Reconciler {
         let name = sight.job.name_any();
         match (step, sight.cluster.clone()) {
             (TransitionStep::ReadJob, _) => {
-                // A cache may lag behind; what cannot be taken back is decided on the truth.
+                // A cache may lag behind; what cannot be taken back is decided on the API's job.
                 let Some(current) = self.writer.read_job(&sight.job).await? else {
                     return Ok(StepOutcome::Rest);
                 };
@@ -54,7 +54,7 @@ impl Reconciler {
                 let cluster = self.scheduler.choose_cluster(section, &sight.job).await;
                 let change = ProwJobChange::Schedule { cluster };
                 self.apply_change(&change, sight, config, now).await?;
-                // It goes on where its cluster's jobs are worked on.
+                // The workers of its cluster go on with it.
                 Ok(match sight.answers.refused {
                     Some(_) => StepOutcome::Look,
                     None => StepOutcome::Rest,
@@ -142,7 +142,7 @@ impl Reconciler {
         }
     }
 
-    /// A deletion, or an end, that fails is an answer, too: it is borne for a while.
+    /// A failed deletion or stop of a pod is an answer, too: it is tolerated for a while.
     async fn handle_pod_deletion(
         &self,
         deleted: Result<(), ClusterWriteError>,
@@ -165,7 +165,7 @@ impl Reconciler {
         if let Some(memory) = self.lock_memory().get_mut(&name) {
             memory.undeleted_since = None;
         }
-        // Its end is an event of its own, unless the cache never had the pod.
+        // The deletion is an event of its own, unless the cache never had the pod.
         if cluster.pods.get(&name).is_some() {
             return Ok(StepOutcome::Rest);
         }
@@ -206,8 +206,8 @@ impl Reconciler {
         memory.remember_job(Arc::clone(current), sight.told_version.clone());
     }
 
-    /// After a change that failed: a claim without an answer may have been made, and so may one
-    /// that is refused the second time. Nobody else gets the slot before that is known.
+    /// Handles a failed change: a claim without an answer may have been made, and so may one whose
+    /// second try is refused. No other job gets the slot before that is known.
     async fn settle_failed_change(
         &self,
         error: &ClusterWriteError,
@@ -234,8 +234,8 @@ impl Reconciler {
     }
 }
 
-/// Whether a job whose change failed lets others start first. One that has started is counted
-/// whatever becomes of a change.
+/// Whether a job whose change failed gives up its slot. A job that has started keeps it whatever
+/// becomes of a change.
 fn gives_up_slot(state: ProwJobState, error: &ClusterWriteError) -> bool {
     let not_made = match error {
         ClusterWriteError::Api(kube::Error::Api(status)) => status.code < 500,
@@ -245,8 +245,8 @@ fn gives_up_slot(state: ProwJobState, error: &ClusterWriteError) -> bool {
     state == ProwJobState::Triggered && not_made
 }
 
-/// Why a change that leads to a pod can never be made: a name too long for a label, say. What
-/// ends a job is tried again whatever the API says.
+/// Why a change that leads to a pod can never be made, for example for a name too long for a label.
+/// A change that ends a job is retried whatever the API says.
 fn refusal_message(change: &ProwJobChange, error: &ClusterWriteError) -> Option<String> {
     let ClusterWriteError::Api(kube::Error::Api(status)) = error else {
         return None;

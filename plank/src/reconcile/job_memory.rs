@@ -1,4 +1,4 @@
-//! What is kept of a job beside its objects: a restart loses it, and loses nothing by that.
+//! What plank remembers of a job besides its objects. A restart may lose it without harm.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,15 +10,15 @@ use crate::transition::ObservedObstacle;
 
 #[derive(Debug, Default)]
 pub(crate) struct JobMemory {
-    /// The UID of the pod that has the Secret with its storage token.
+    /// The UID of the pod for which the Secret with the storage token was created.
     pub(super) token_of: Option<String>,
     /// When its pod was created.
     pub(super) created: Option<Instant>,
-    /// What was in its way; `None` before it was looked at.
+    /// The obstacle observed last; `None` before the first decision.
     pub(super) sighting: Option<Option<ObservedObstacle>>,
-    /// Since when its pod's deletion fails.
+    /// Since when the deletion of its pod fails.
     pub(super) undeleted_since: Option<Timestamp>,
-    /// The job as it was last written or read, which the watch may yet have to tell.
+    /// The job as last written or read, which the watch may not have delivered yet.
     newer: Option<NewerJob>,
     /// Failures in a row.
     pub(crate) failures: u32,
@@ -26,23 +26,23 @@ pub(crate) struct JobMemory {
 
 #[derive(Debug)]
 struct NewerJob {
-    /// The version that the watch had told then.
+    /// The version that the watch had delivered by then.
     than: Option<String>,
     job: Arc<ProwJob>,
 }
 
 impl JobMemory {
-    /// Remembers a job as the API has it, where the watch has told the version `than`.
+    /// Remembers a job as the API has it, while the watch is at the version `than`.
     pub(super) fn remember_job(&mut self, job: Arc<ProwJob>, than: Option<String>) {
         self.newer = Some(NewerJob { than, job });
     }
 
-    /// Whether it is about a job that has ended, of which nothing is kept.
+    /// Whether the job has ended, so that its memory can be dropped.
     pub(super) fn is_about_ended_job(&self) -> bool {
         self.newer.as_ref().is_some_and(|it| it.job.is_complete())
     }
 
-    /// The newest that is known of a job of which the watch has told `told`.
+    /// The newest known version of a job of which the watch has delivered `told`.
     pub(super) fn newest_job(&mut self, told: &Arc<ProwJob>) -> Arc<ProwJob> {
         match &self.newer {
             Some(newer) if newer.than == told.resource_version() => Arc::clone(&newer.job),

@@ -1,5 +1,5 @@
-//! What is known of a job while it is worked on: its object, its pod, and what the API has
-//! answered to the steps taken.
+//! The state of a job during one reconciliation: its object, its pod, and what the API has answered
+//! to the steps taken.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ use crate::{
 
 pub(super) struct ReconcileState {
     pub(super) job: Arc<ProwJob>,
-    /// The version of the job that the watch has told.
+    /// The version of the job that the watch has delivered.
     pub(super) told_version: Option<String>,
-    /// The job is as the API has it, not as a cache had it.
+    /// The job was read from the API, not from a cache.
     pub(super) is_fresh: bool,
     pub(super) cluster: Option<Arc<BuildCluster>>,
     pub(super) pod: Option<Arc<PodView>>,
@@ -28,19 +28,18 @@ pub(super) struct ReconcileState {
     pub(super) answers: ApiAnswers,
 }
 
-/// What the API has answered.
 #[derive(Default)]
 pub(super) struct ApiAnswers {
-    /// Why the pod, or a change of the job, can never be.
+    /// Why the pod, or a change of the job, is refused for good.
     pub(super) refused: Option<String>,
-    /// Why the pod is not taken now.
+    /// Why the API does not accept the pod now.
     pub(super) delayed: Option<String>,
     /// What the pod's events say, once they were read.
     pub(super) references: Option<Option<MissingReference>>,
     pub(super) token: TokenAnswer,
     /// Why the pod is not deleted, and since when.
     pub(super) undeleted: Option<(Timestamp, String)>,
-    /// What is to be tried again when there is nothing else to do.
+    /// The error to retry when there is nothing else to do.
     pub(super) retry: Option<ClusterWriteError>,
 }
 
@@ -52,10 +51,10 @@ pub(super) enum TokenAnswer {
     Refused(String),
 }
 
-/// What is known of a job beyond itself, for one decision.
+/// What one decision needs beyond the job and its pod.
 pub(super) struct DecisionInputs {
     pub(super) cluster: ClusterReadiness,
-    /// Of a cluster that is not ready.
+    /// Why the cluster is not ready.
     pub(super) obstacle: Option<ClusterObstacle>,
     pub(super) start: StartPermission,
     pub(super) superseded_by: Option<String>,

@@ -1,4 +1,4 @@
-//! A pod that ended by itself, and what that says of its job.
+//! Decides what a pod that ended by itself means for its job.
 
 use common::prowjob::{ProwJob, ProwJobState};
 
@@ -55,7 +55,7 @@ pub(super) fn decide_failed_pod(job: &ProwJob, pod: &PodView) -> TransitionDecis
     if let Some(killed) = find(is_oom_killed).or_else(|| find(is_killed)) {
         let why = "a container was killed";
         return match &job.spec.decoration_config {
-            // Whether it is seen before or after its sidecar has ended makes no difference.
+            // The result is the same before and after its sidecar has ended.
             Some(_) => {
                 completion_decision(ProwJobState::Error, describe_container_end(killed), why)
             }
@@ -80,11 +80,11 @@ pub(super) fn decide_failed_pod(job: &ProwJob, pod: &PodView) -> TransitionDecis
     }
 }
 
-/// Prow's words, and the exit code where that tells something.
+/// Prow's text, with the exit code where that says something.
 fn failed_test_text(pod: &PodView) -> String {
     let mut tests = pod.containers.iter().filter(|it| is_test(it));
     match tests.find(|test| exit_code(test) != 0) {
-        // Entrypoint ends so, too, for a timeout of which the log tells.
+        // Entrypoint ends with it for a timeout, too, which is in the log.
         Some(test) if exit_code(test) != NOT_FOUND => {
             format!("Job failed. {}", describe_container_end(test))
         }
@@ -99,7 +99,7 @@ fn exit_code(container: &ContainerView) -> i32 {
     }
 }
 
-/// A pod utility's own words, else the exit code.
+/// The pod utility's own error, else the exit code.
 fn failed_init_text(init: &FailedInit) -> String {
     let FailedInit {
         name,
@@ -112,7 +112,7 @@ fn failed_init_text(init: &FailedInit) -> String {
     }
 }
 
-/// The exit code of a sidecar that failed where no test did.
+/// The exit code of a sidecar that failed although no test did.
 fn lone_sidecar_failure(pod: &PodView) -> Option<i32> {
     let mut tests = pod.containers.iter().filter(|it| is_test(it));
     if tests.any(|test| exit_code(test) != 0) {

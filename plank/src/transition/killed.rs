@@ -1,10 +1,10 @@
-//! A container that ended without telling its sidecar, and what is said of it.
+//! A container that ended without a marker for its sidecar, and how that is described.
 //!
-//! Entrypoint leaves the result in a marker file, which the sidecar waits for before it uploads.
-//! Whoever kills entrypoint, or keeps it from starting, leaves a sidecar that may wait for ever.
-//! Ours notices and ends, so that the pod ends by itself; this is for others, and for a sidecar
-//! that was itself killed. A pod is never deleted for it while its sidecar lives: if the marker
-//! was written all the same, the upload goes on.
+//! Entrypoint leaves the result in a marker file, which the sidecar waits for before it uploads. If
+//! entrypoint is killed or cannot start, its sidecar may wait for ever. Ours notices and ends, so
+//! that the pod ends by itself; this module is for other sidecars, and for one that was itself
+//! killed. A pod is never deleted for it while its sidecar lives: if the marker was written all the
+//! same, the upload goes on.
 
 use common::prowjob::ProwJob;
 use jiff::{SignedDuration, Timestamp};
@@ -14,24 +14,24 @@ use crate::pod_view::{ContainerState, ContainerView, PodView};
 
 pub(super) const SIDECAR: &str = "sidecar";
 
-/// For a sidecar that does notice to upload and end.
+/// Time for a sidecar that does notice to upload and end.
 const MARKER_MARGIN: SignedDuration = SignedDuration::from_secs(45);
 
-/// A node that ends all containers of a pod does not tell of them all at once.
+/// A node that ends all containers of a pod does not report them all at once.
 const SAME_END: SignedDuration = SignedDuration::from_secs(15);
 
 const SIGKILL: i32 = 128 + 9;
-/// What entrypoint and shells end with where a program or an option is not found.
+/// The exit code of entrypoint and shells where a program or an option is not found.
 pub(super) const NOT_FOUND: i32 = 127;
 
-/// A container's end that the pod may not outlive.
+/// A container's end after which its pod may never end by itself.
 pub(super) struct SilentEnd {
-    /// When the job ends for it.
+    /// When the job is ended because of it.
     pub(super) at: Timestamp,
     pub(super) text: String,
 }
 
-/// The first end of a running pod's containers that its sidecar may not know of.
+/// The first end of a container in a running pod of which the sidecar may not know.
 pub(super) fn find_silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
     job.spec.decoration_config.as_ref()?;
     let sidecar = find_sidecar(pod)?;
@@ -52,9 +52,9 @@ pub(super) fn find_silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd>
     }
     let ends = tests().filter_map(|container| {
         let margin = match &container.state {
-            // It never ran, so it wrote nothing.
+            // It never ran, so it wrote no marker.
             ContainerState::Refused { .. } => SignedDuration::ZERO,
-            // With a marker the pod ends when all tests have and all is uploaded.
+            // With a marker the pod ends when all tests have ended and all is uploaded.
             ContainerState::Terminated {
                 exit_code: SIGKILL | NOT_FOUND,
                 ..
@@ -70,7 +70,7 @@ pub(super) fn find_silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd>
     ends.min_by_key(|end| end.at)
 }
 
-/// Whether a pod has a sidecar and that has ended: then nothing can be uploaded any more.
+/// Whether a pod's sidecar has ended: then nothing can be uploaded any more.
 pub(super) fn has_lost_its_sidecar(job: &ProwJob, pod: &PodView) -> bool {
     let decorated = job.spec.decoration_config.is_some();
     decorated && find_sidecar(pod).is_some_and(ContainerView::is_over)
@@ -81,7 +81,7 @@ fn find_sidecar(pod: &PodView) -> Option<&ContainerView> {
     all.find(|it| !it.is_init && it.name == SIDECAR)
 }
 
-/// Whether the job, not its decoration, says what runs in it.
+/// Whether it is a main container of the job's own, not of its decoration.
 pub(super) fn is_test(container: &ContainerView) -> bool {
     !container.is_init && container.name != SIDECAR
 }
@@ -107,8 +107,8 @@ pub(super) fn is_killed(container: &ContainerView) -> bool {
     )
 }
 
-/// How a container ended and what to do about it. Short: GitHub shows 140 characters, of which the
-/// base commit takes 50.
+/// How a container ended and what to do about it. Short: GitHub shows 140 characters, and the base
+/// commit takes 50 of them.
 pub(super) fn describe_container_end(container: &ContainerView) -> String {
     let name = &container.name;
     let limit = &container.memory_limit;

@@ -1,6 +1,6 @@
-//! Somebody else's words in a description.
+//! Others' messages in a description.
 
-/// Longest part of somebody else's message that a description carries, in characters.
+/// Longest part of another's message that a description carries, in characters.
 const MAX_MESSAGE: usize = 600;
 
 pub(super) fn format_reason(reason: &str, message: &str) -> String {
@@ -11,7 +11,7 @@ pub(super) fn format_reason(reason: &str, message: &str) -> String {
     }
 }
 
-/// Somebody else's message on one line, cut.
+/// The message on one line, cut.
 pub(super) fn shorten_message(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MAX_MESSAGE) {

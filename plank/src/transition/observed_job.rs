@@ -1,4 +1,4 @@
-//! What a decision is made from.
+//! The input of a decision.
 
 use common::{kube::ClusterObstacle, prowjob::ProwJob, storage::token::keys::StorageKeyError};
 use jiff::{SignedDuration, Timestamp};
@@ -6,39 +6,39 @@ use jiff::{SignedDuration, Timestamp};
 use super::ObservedObstacle;
 use crate::pod_view::PodView;
 
-/// What is known when a decision is made.
+/// What is known about a job when a decision is made.
 #[derive(Clone, Copy, Debug)]
 pub struct ObservedJob<'a> {
     pub job: &'a ProwJob,
-    /// The job is as the API has it, not as a cache had it.
+    /// The job was read from the API, not from a cache.
     pub is_fresh: bool,
-    /// The pod under the job's name in the job's cluster. Where the answer "none" matters
-    /// (claimed or aborted jobs) the caller has asked the API, not only its cache.
+    /// The pod under the job's name in the job's cluster. Where its absence matters (claimed or
+    /// aborted jobs) the caller has asked the API, not only its cache.
     pub pod: Option<&'a PodView>,
-    /// A pod was just created: its first event comes by then, or it is to be asked for.
+    /// A pod was just created: its first event comes by then, or the pod is to be read.
     pub pod_announced: Option<Timestamp>,
     pub cluster: ClusterReadiness,
     /// Why the cluster is not ready, if that is known.
     pub cluster_obstacle: Option<&'a ClusterObstacle>,
-    /// A newer presubmit about the same thing.
+    /// A newer presubmit with the same supersede key.
     pub superseded_by: Option<&'a str>,
-    /// Of a triggered job without a pod.
+    /// Matters for a triggered job without a pod.
     pub start: StartPermission,
-    /// Why the API, or the job's own spec, says that this pod, or this change, can never be.
+    /// Why the API, or the job's own spec, rules out this pod, or this change, for good.
     pub refused: Option<&'a str>,
-    /// Why the API does not take this pod now: exceeded quota, too many requests.
+    /// Why the API does not accept this pod now: exceeded quota, too many requests.
     pub delayed: Option<&'a str>,
-    /// What the pod's events say of Secrets and `ConfigMap`s.
+    /// What the pod's events say about Secrets and `ConfigMap`s.
     pub references: ReferenceCheck<'a>,
     pub token: StorageTokenState<'a>,
-    /// The pod was to be deleted, and that failed.
+    /// The failed deletion of the pod.
     pub undeleted: Option<FailedDeletion<'a>>,
-    /// What was in the way when the job was last looked at.
+    /// The obstacle at the job's last decision.
     pub before: Option<&'a ObservedObstacle>,
 }
 
 impl<'a> ObservedJob<'a> {
-    /// A job whose cluster answers and that nothing keeps, as the API has it.
+    /// A job as the API has it, whose cluster is ready and which nothing blocks.
     pub fn new(job: &'a ProwJob, pod: Option<&'a PodView>) -> Self {
         Self {
             job,
@@ -59,7 +59,7 @@ impl<'a> ObservedJob<'a> {
     }
 }
 
-/// Whether the job's build cluster can be asked.
+/// Whether the job's build cluster can be worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterReadiness {
     Ready,
@@ -76,18 +76,18 @@ pub enum StartPermission {
     Waits(ReachedLimit),
     /// Its pod needs a token, and there is no key to sign one with.
     NoKey(StorageKeyError),
-    /// Not all is known that decides it. When it is, the job is looked at again.
+    /// What decides it is not all known. When it is, the job is reconciled again.
     NotKnown,
 }
 
-/// What a pod's events say of the Secrets and `ConfigMap`s it mounts: its status does not.
+/// What a pod's events say about the Secrets and `ConfigMap`s it mounts: its status does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReferenceCheck<'a> {
     NotAsked,
     NoneMissing,
     Missing {
         message: &'a str,
-        /// The first such event; `None` if it does not say.
+        /// When the first such event came; `None` if it does not say.
         since: Option<Timestamp>,
     },
 }
@@ -107,12 +107,12 @@ pub enum StorageTokenState<'a> {
 /// A deletion that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailedDeletion<'a> {
-    /// The first failure.
+    /// When it first failed.
     pub since: Timestamp,
     pub why: &'a str,
 }
 
-/// What keeps a job from starting.
+/// The limit that keeps a job from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReachedLimit {
     /// `plank.max_concurrency`
@@ -127,23 +127,23 @@ pub enum ReachedLimit {
     Cluster,
 }
 
-/// The parts of the configuration that decide.
+/// The settings that decisions depend on.
 #[derive(Clone, Debug)]
 pub struct TransitionSettings {
-    /// From acceptance by a node to all init containers done.
+    /// From acceptance by a node until all init containers are done.
     pub pod_pending_timeout: SignedDuration,
     pub pod_running_timeout: SignedDuration,
     pub pod_unscheduled_timeout: SignedDuration,
-    /// Times a job's pod is replaced after its node or the cluster stopped it.
+    /// How often a job's pod is replaced after its node or the cluster stopped it.
     pub max_revivals: i64,
-    /// A pod that cannot start ends its job before the timeouts.
+    /// Whether a pod that cannot start ends its job before the timeouts.
     pub fail_fast: bool,
     /// How long a Secret or `ConfigMap` may be missing.
     pub missing_reference_timeout: SignedDuration,
     pub controllers: EnabledControllers,
 }
 
-/// `--enable-controller`: which states are moved on from here.
+/// `--enable-controller`: the controllers that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnabledControllers {
     pub plank: bool,

@@ -1,6 +1,6 @@
-//! What is in a run's way and since when it was seen there: how long it is borne counts from
-//! that, not from the pod's start. It is kept with the job when it is told of, so that a restart
-//! does not begin to count anew.
+//! What is in a run's way and since when it was observed: how long it is tolerated counts from
+//! then, not from the pod's start. It is stored with the job when the job's description names it,
+//! so that the count goes on after a restart.
 
 use common::prowjob::{ProwJob, ProwJobState, labels};
 use jiff::Timestamp;
@@ -13,14 +13,14 @@ use super::{
 };
 use crate::pod_view::PodView;
 
-/// Something in the way of one run.
+/// An obstacle of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedObstacle {
-    /// The run it is about: a revival starts with a clean slate.
+    /// The run's build id: a revival counts anew.
     pub build: String,
     pub kind: ObstacleKind,
     pub since: Timestamp,
-    /// Of an image: the registry's refusals.
+    /// For an image: the registry's refusals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusals: Option<ImagePullRefusals>,
 }
@@ -28,7 +28,7 @@ pub struct ObservedObstacle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObstacleKind {
-    /// The API does not take the pod now.
+    /// The API does not accept the pod now.
     Delayed,
     /// No node takes the pod.
     Unscheduled,
@@ -36,25 +36,25 @@ pub enum ObstacleKind {
     Image,
     /// A Secret or `ConfigMap` is missing.
     Missing,
-    /// Anything that waiting cannot help.
+    /// Anything that waiting cannot solve.
     Hopeless,
 }
 
-/// A registry said that it does not have an image, or not for us.
+/// A registry said that it does not have an image, or that we may not have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImagePullRefusals {
     pub first: Timestamp,
-    /// The last one that answered another pull than the first.
+    /// The last refusal of another pull than the first.
     pub last: Timestamp,
-    /// In the registry's words.
+    /// The registry's message.
     pub said: String,
-    /// The last pull failed and the next has not begun: seen again, it is no new refusal.
+    /// The last failed pull is counted and the next has not begun: no new refusal yet.
     #[serde(skip)]
     pub counted: bool,
 }
 
 impl ObservedObstacle {
-    /// What is in the way now, seen together with what was before.
+    /// The obstacle now, combined with the one observed before.
     pub(super) fn from_observed(seen: &ObservedJob<'_>, now: Timestamp) -> Option<Self> {
         let status = seen.job.status.as_ref()?;
         if status.state != ProwJobState::Pending || status.build_id.is_empty() {
@@ -66,7 +66,7 @@ impl ObservedObstacle {
             return before.cloned();
         }
         let Some(pod) = seen.pod else {
-            // It is asked for once more, which tells whether it is still so.
+            // The pod is created once more, which shows whether the obstacle is still there.
             let asked_again = || {
                 before
                     .filter(|before| before.kind == ObstacleKind::Delayed)
@@ -117,13 +117,13 @@ impl ObservedObstacle {
         }
     }
 
-    /// What was in the way when the job was last written.
+    /// The obstacle as the job's annotation records it.
     pub fn from_annotation(job: &ProwJob) -> Option<Self> {
         let annotations = job.metadata.annotations.as_ref()?;
         serde_json::from_str(annotations.get(labels::WAITING_FOR)?).ok()
     }
 
-    /// Whether the job already says what it waits for.
+    /// Whether the job's annotation already records it.
     pub(super) fn is_recorded(&self, job: &ProwJob) -> bool {
         let told = Self::from_annotation(job);
         told.is_some_and(|told| told.build == self.build && told.kind == self.kind)

@@ -1,4 +1,4 @@
-//! A claimed job: it gets its pod, and the pod is judged.
+//! Decides on a claimed job: its pod is created, and then judged.
 
 use common::prowjob::{ProwJobState, ProwJobStatus};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::pod_view::{PodPhase, PodView};
 
-/// What a claim says, and what is said again when what was in the way is gone.
+/// The description of a claim, and again when an obstacle is gone.
 pub(crate) const TRIGGERED_DESCRIPTION: &str = "Job triggered.";
 
 pub(super) fn decide_pending_job(case: &DecisionContext<'_>) -> TransitionDecision {
@@ -41,10 +41,10 @@ pub(super) fn decide_pending_job(case: &DecisionContext<'_>) -> TransitionDecisi
     }
 }
 
-/// Its pod waits for the Secret with its storage token: that is made before anything else is
-/// looked at, or its absence would be taken for somebody's mistake.
+/// The pod waits for the Secret with its storage token. That is created before anything else is
+/// checked, or its absence would count as a mistake of the job.
 fn decide_storage_token(case: &DecisionContext<'_>, pod: &PodView) -> Option<TransitionDecision> {
-    // A pod that runs has mounted it.
+    // A running pod has mounted it.
     let starts = matches!(pod.phase, PodPhase::Pending | PodPhase::Unset) && pod.deleting.is_none();
     match case.seen.token {
         StorageTokenState::Missing if starts => Some(TransitionDecision {

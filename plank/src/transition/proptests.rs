@@ -1,5 +1,5 @@
-//! What holds for every course of events: a job and its pod are played through at random, with
-//! the steps applied as the API would. Everything a decision reads is varied.
+//! Properties over every course of events: a job and its pod are simulated at random, with the
+//! steps applied as the API would. Everything a decision reads is varied.
 
 mod world;
 

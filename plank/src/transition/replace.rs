@@ -1,5 +1,5 @@
-//! A pod that has the name of the job's and makes room for it: nobody is told of it, and no more
-//! is waited for than that it is gone.
+//! A pod that has the job's name and makes room for it: it is not reported, and nothing is waited
+//! for but its end.
 
 use common::prowjob::ProwJobState;
 
@@ -15,7 +15,7 @@ pub(super) fn replace_stopped_pod(case: &DecisionContext<'_>, pod: &PodView) -> 
     replace_pod(case, pod, "Job pod was stopped unexpectedly", why)
 }
 
-/// What is left of a job of the same name that was deleted.
+/// The pod left by a deleted job of the same name.
 pub(super) fn replace_leftover_pod(
     case: &DecisionContext<'_>,
     pod: &PodView,
@@ -24,7 +24,7 @@ pub(super) fn replace_leftover_pod(
     replace_pod(case, pod, "An earlier job of this name left a pod", why)
 }
 
-/// `what` is in the way, as a sentence begins.
+/// `what` names the obstacle, as a sentence begins.
 fn replace_pod(
     case: &DecisionContext<'_>,
     pod: &PodView,
@@ -44,8 +44,8 @@ fn replace_pod(
         };
     }
     let ends = match pod.deleting {
-        // What holds it back so that it can be told of lets go, and crier could not, since it
-        // waits for the job's end.
+        // ReplacePod removes crier's finalizer: crier itself could not, since it waits for the
+        // job's end.
         Some(ends) if !pod.has_report_finalizer => ends,
         ends => {
             return TransitionDecision {

@@ -1,4 +1,4 @@
-//! Why a pod does not start, and how long that is borne.
+//! Why a pod does not start, and how long that is tolerated.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,25 +10,25 @@ use super::{
 };
 use crate::pod_view::{ContainerState, ContainerView, PodView};
 
-/// Between a registry's two refusals that are taken for its last word: a token that has just
-/// expired, say, is a passing one.
+/// The time between two refusals of a registry that count as final. For example, a token that has
+/// just expired causes a passing one.
 const REFUSALS_APART: SignedDuration = SignedDuration::from_secs(30);
 
-/// A kubelet has tried a third time after this, even if nobody saw it: it waits 10, 20 and 40 s.
+/// By then a kubelet has tried a third time, even if unobserved: it waits 10, 20 and 40 s.
 const SURELY_TRIED_AGAIN: SignedDuration = SignedDuration::from_secs(150);
 
-/// Something in the way of a pod's start.
+/// Something that keeps a pod from starting.
 pub(super) struct StartObstacle {
     pub(super) text: String,
-    /// The first moment it was there.
+    /// When it was first there.
     pub(super) since: Timestamp,
     /// When it ends the job; `None` leaves that to Prow's timeouts.
     pub(super) until: Option<Timestamp>,
-    /// It is told of by events alone, which are not read often enough to tell when it is over.
+    /// Only events report it, and they are not read often enough to tell when it is over.
     pub(super) is_from_events: bool,
 }
 
-/// What is in the way; of several the one that is borne least.
+/// The pod's obstacle; of several the one that is tolerated least.
 pub(super) fn find_obstacle(
     pod: &PodView,
     sighting: Option<&ObservedObstacle>,
@@ -87,7 +87,7 @@ pub(super) fn find_obstacle(
     })
 }
 
-/// From when on a registry's refusals are its last word.
+/// From when on a registry's refusals are final.
 fn final_refusal_time(refusals: &ImagePullRefusals, pod: &PodView) -> Option<Timestamp> {
     if refusals.last >= time_after(refusals.first, REFUSALS_APART) {
         return Some(refusals.last);
@@ -96,7 +96,7 @@ fn final_refusal_time(refusals: &ImagePullRefusals, pod: &PodView) -> Option<Tim
     still.then(|| time_after(refusals.first, SURELY_TRIED_AGAIN))
 }
 
-/// The kind of what is in the way: of several the one that is borne least.
+/// The kind of the pod's obstacle; of several the one that is tolerated least.
 pub(super) fn find_obstacle_kind(pod: &PodView) -> Option<ObstacleKind> {
     let kinds: Vec<ObstacleKind> = pod
         .containers
@@ -114,7 +114,7 @@ pub(super) fn find_obstacle_kind(pod: &PodView) -> Option<ObstacleKind> {
     worst.or(unscheduled)
 }
 
-/// The first container that waits for its image: reason and message.
+/// Reason and message of the first container that waits for its image.
 pub(super) fn find_pull_failure(pod: &PodView) -> Option<(&str, &str)> {
     let mut waiting = pod.containers.iter().filter_map(waiting_reason);
     waiting.find(|(reason, message)| classify_waiting(reason, message) == Some(ObstacleKind::Image))
@@ -139,7 +139,7 @@ fn classify_waiting(reason: &str, message: &str) -> Option<ObstacleKind> {
     }
 }
 
-/// What the kubelet says of every container at first.
+/// Whether this is the kubelet's first reason for every container.
 pub(super) fn is_starting(reason: &str) -> bool {
     matches!(reason, "ContainerCreating" | "PodInitializing")
 }
@@ -164,7 +164,7 @@ fn obstacle_text(container: &ContainerView, refusals: Option<&ImagePullRefusals>
     )
 }
 
-/// Whether a registry's answer is a no: other errors are its own trouble.
+/// Whether a registry's answer is a refusal; other errors are problems of its own.
 pub(super) fn is_registry_refusal(error: &str) -> bool {
     let error = error.to_lowercase();
     let no = [

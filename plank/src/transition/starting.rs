@@ -1,4 +1,4 @@
-//! A pod that has not started yet: how long it may take, and what cannot get better.
+//! Decides on a pod that has not started: how long it may take, and when it never will.
 
 use common::prowjob::{DecorationConfig, ProwJobState};
 use jiff::{SignedDuration, Timestamp};
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::pod_view::{ContainerState, ContainerView, PodView};
 
-/// What is in the way for less than this is not worth a word.
+/// An obstacle that lasts less than this is not reported.
 const MIN_REPORTED_WAIT: SignedDuration = SignedDuration::from_secs(10);
 
-/// Between two looks at the events of a pod that does not start.
+/// The wait between two reads of the events of a pod that does not start.
 const EVENTS_READ_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
-/// Not every init container is done.
+/// Decides while not every init container is done.
 pub(super) fn decide_starting_pod(case: &DecisionContext<'_>, pod: &PodView) -> TransitionDecision {
     let (seen, settings, now) = (case.seen, case.settings, case.now);
     let limit = start_time_limit(seen.job.spec.decoration_config.as_ref(), pod, settings, now);
@@ -49,7 +49,7 @@ pub(super) fn decide_starting_pod(case: &DecisionContext<'_>, pod: &PodView) -> 
     }
 }
 
-/// When what is in its way ends the job before Prow's timeouts.
+/// When an obstacle ends the job before Prow's timeouts.
 fn obstacle_deadline(case: &DecisionContext<'_>, obstacle: &StartObstacle) -> Option<Timestamp> {
     obstacle.until.filter(|_| case.settings.fail_fast)
 }
@@ -69,7 +69,7 @@ fn complete_early(
     ))
 }
 
-/// Something is in its way.
+/// Decides on a pod with an obstacle.
 fn decide_obstructed_pod(
     case: &DecisionContext<'_>,
     obstacle: &StartObstacle,
@@ -96,7 +96,7 @@ fn decide_obstructed_pod(
     }
 }
 
-/// It does not start and does not say why: its events may.
+/// Decides on a pod that does not start and gives no reason: its events may.
 fn decide_silent_pod(
     case: &DecisionContext<'_>,
     pod: &PodView,
@@ -123,7 +123,7 @@ fn decide_silent_pod(
     }
 }
 
-/// Nothing is in its way that is known, or no longer.
+/// Decides on a pod with no known obstacle, or none any more.
 fn decide_unobstructed_pod(
     case: &DecisionContext<'_>,
     limit: &StartTimeLimit,
@@ -174,7 +174,7 @@ fn start_time_limit(
     }
 }
 
-/// The node has taken the pod and says no word: its volumes are not there.
+/// Whether the node has accepted the pod and gives no reason: its volumes are not there.
 fn is_silent(pod: &PodView) -> bool {
     let silent = |container: &ContainerView| {
         matches!(&container.state, ContainerState::Waiting { reason, message }

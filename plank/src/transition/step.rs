@@ -1,17 +1,17 @@
-//! What is decided.
+//! The result of a decision.
 
 use common::prowjob::ProwJobState;
 use jiff::Timestamp;
 
 use super::ObservedObstacle;
 
-/// One step, when to look again if nothing happens, and the reason for both.
+/// One step, when to decide again if nothing happens, and the reason for both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionDecision {
     pub step: TransitionStep,
     pub look_again_at: Option<Timestamp>,
     pub why: &'static str,
-    /// What is in the way now, for the next decision to know of.
+    /// The obstacle now, for the next decision.
     pub sighting: Option<ObservedObstacle>,
 }
 
@@ -19,23 +19,23 @@ pub struct TransitionDecision {
 pub enum TransitionStep {
     /// Nothing to do until something changes or `look_again_at`.
     Wait,
-    /// Read the job from the API: what is decided on a cache cannot be taken back.
+    /// Read the job from the API: what cannot be taken back is not decided on a cache.
     ReadJob,
     /// Patch the `ProwJob`, under its resourceVersion.
     Change(ProwJobChange),
-    /// Find out which build cluster a job of state `scheduling` goes to.
+    /// Choose the build cluster of a job in state `scheduling`.
     Schedule,
-    /// Look whether the pod's events tell of a missing Secret or `ConfigMap`.
+    /// Read the pod's events for a missing Secret or `ConfigMap`.
     ReadEvents { pod_uid: String },
     /// Create the pod that the status names, with the build id it names.
     CreatePod,
     /// Create the Secret with the pod's token for Deck's storage.
     CreateToken { pod_uid: String },
-    /// End the containers of this very pod. It stays, and with it what the kubelet has of its logs.
+    /// End the containers of the pod with this UID. It stays, with the logs that the kubelet has.
     StopPod { uid: String },
-    /// Delete this very pod. crier's finalizer stays, so that it can tell of the pod.
+    /// Delete the pod with this UID. crier's finalizer stays, so that crier can report the pod.
     DeletePod { uid: String },
-    /// Take crier's finalizer off this pod, which is replaced, and delete it if it is not yet
+    /// Remove crier's finalizer from this pod, which is replaced, and delete it if it is not yet
     /// being deleted.
     ReplacePod {
         uid: String,
@@ -45,8 +45,8 @@ pub enum TransitionStep {
 }
 
 impl TransitionStep {
-    /// What was decided on an old state of the job would be wrong, and no resourceVersion
-    /// keeps it from being done.
+    /// Whether a decision on an old state of the job would be wrong without a resourceVersion that
+    /// prevents the step.
     pub(super) fn is_final(&self) -> bool {
         matches!(
             self,
@@ -66,22 +66,22 @@ pub enum ProwJobChange {
     /// Says why nothing happens. The state stays.
     Describe {
         text: String,
-        /// What is in the way, for a plank that starts anew.
+        /// The obstacle, for a plank that restarts.
         sighting: Option<ObservedObstacle>,
     },
     /// triggered → pending: from now on this job has this build id and gets one pod for it.
     Claim {
-        /// Of a pod that is already there; a new one otherwise.
+        /// The build id of a pod that is already there; a new one otherwise.
         build_id: Option<String>,
     },
-    /// The pod was stopped by the cluster: counts it, and claims anew.
+    /// The cluster stopped the pod: counts that, and claims anew.
     Revive,
-    /// A newer run takes its place. Its pod is ended next.
+    /// A newer run supersedes this one. Its pod is ended next.
     Supersede { by: String },
     /// Sets the completion time.
     Complete {
         state: ProwJobState,
-        /// `None` leaves it as it is.
+        /// `None` leaves the description as it is.
         description: Option<String>,
     },
 }

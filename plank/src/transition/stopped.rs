@@ -1,4 +1,4 @@
-//! A pod that the cluster stopped, not the job: it is made anew, within a limit.
+//! Decides on a pod that the cluster stopped, not the job: it is created anew, within a limit.
 
 use common::prowjob::ProwJobState;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::pod_view::{PodPhase, PodView};
 
-/// Why the cluster stopped it.
+/// Why the cluster stopped a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PodStopCause {
     Evicted,
@@ -33,15 +33,15 @@ impl PodStopCause {
     }
 }
 
-/// What a pod was stopped by, if it was not by itself.
+/// What stopped a pod, if it did not end by itself.
 ///
-/// `NodeLost` counts with and without a deletion under way: a runner that finds a pod's
+/// `NodeLost` counts with and without a deletion under way: a pod runner that finds a pod's
 /// processes gone after its own restart says Failed/NodeLost and deletes nothing.
 pub(super) fn find_stop_cause(pod: &PodView) -> Option<PodStopCause> {
     if pod.phase == PodPhase::Succeeded {
         return None;
     }
-    // Words of the kubelet: https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/
+    // Kubelet's reasons: https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/
     match pod.reason.as_str() {
         "Evicted" => return Some(PodStopCause::Evicted),
         "NodeLost" => return Some(PodStopCause::Unreachable),

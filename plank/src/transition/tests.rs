@@ -1,4 +1,4 @@
-//! The rows of Prow's transition table, and what we decide differently, each by name.
+//! The rows of Prow's transition table, and where we decide differently, each by name.
 
 mod api_refusals;
 mod ended_pods;
@@ -106,7 +106,7 @@ fn decide_with<'a>(
     ))
 }
 
-/// Without what is kept for the next decision, which has tests of its own.
+/// The decision without its recorded obstacle, which has tests of its own.
 fn bare(decision: TransitionDecision) -> TransitionDecision {
     let step = match decision.step {
         TransitionStep::Change(ProwJobChange::Describe { text, .. }) => describes(&text),
@@ -115,7 +115,7 @@ fn bare(decision: TransitionDecision) -> TransitionDecision {
     TransitionDecision { step, ..decision }
 }
 
-/// What was in the way of build 7 so many seconds ago.
+/// An obstacle of build 7, observed so many seconds ago.
 fn sighting(kind: ObstacleKind, seconds: i64) -> ObservedObstacle {
     ObservedObstacle {
         build: "7".into(),

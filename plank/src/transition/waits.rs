@@ -1,5 +1,5 @@
-//! Why nothing happens, in words for whoever waits. Every write is an event for everyone who
-//! watches: what a pod waits for is written once for each kind, not for each message.
+//! Describes why nothing happens, for people who wait. Every write is an event for every watcher:
+//! what a pod waits for is written once for each kind, not for each message.
 
 use common::{
     kube::ClusterObstacle,
@@ -13,8 +13,8 @@ use super::{
     wait_decision,
 };
 
-/// Before a cluster's silence is worth a word, which is one write for each of its jobs and one
-/// more when it is back: a start and a restart of an API are shorter.
+/// How long a cluster is silent before that is reported, which costs one write for each of its jobs
+/// and one more when it is back: a start and a restart of an API are shorter.
 const MIN_REPORTED_SILENCE: SignedDuration = SignedDuration::from_secs(15);
 
 pub(super) fn wait_for_slot(job: &ProwJob, limit: ReachedLimit) -> TransitionDecision {
@@ -63,7 +63,7 @@ pub(super) fn wait_for_cluster(case: &DecisionContext<'_>, since: Timestamp) -> 
     describe_wait(seen.job, &text, why)
 }
 
-/// Between two looks for the storage key: a node brings it a while after Deck has made it.
+/// The wait between two checks for the storage key: a node gets it a while after Deck has made it.
 const KEY_POLL_INTERVAL: SignedDuration = SignedDuration::from_secs(2);
 
 pub(super) fn wait_for_key(
@@ -81,7 +81,7 @@ pub(super) fn wait_for_key(
     }
 }
 
-/// Waits for something in the way of its pod, and says so if that was not said yet.
+/// Waits for an obstacle of its pod, and describes it unless that is recorded already.
 pub(super) fn wait_for_obstacle(
     case: &DecisionContext<'_>,
     text: &str,
@@ -100,7 +100,7 @@ pub(super) fn wait_for_obstacle(
     change_decision(ProwJobChange::Describe { text, sighting }, why)
 }
 
-/// Waits, and says so if that is not what the job says.
+/// Waits, and says so unless the description already does.
 fn describe_wait(job: &ProwJob, text: &str, why: &'static str) -> TransitionDecision {
     let text = format!("{WAITING_PREFIX}{text}");
     let status = job.status.as_ref();

@@ -1,14 +1,15 @@
-//! Why the API takes no pod like this, and what to do about it.
+//! Explains why the API refuses a pod, and what to do about it.
 
 use kube::core::Status;
 
-/// In a sentence for whoever wrote the job.
+/// A sentence for the author of the job.
 pub(super) fn describe_refusal(status: &Status) -> String {
     let message = status.message.as_str();
     if let Some(sentence) = describe_pod_security(message) {
         return sentence;
     }
-    // `pods is forbidden: User "x" cannot create resource "pods" in API group "" in the namespace "y"`
+    // `pods is forbidden: User "x" cannot create resource "pods" in API group "" in the namespace
+    // "y"`
     if status.code == 403 && message.contains("cannot create resource") {
         return format!("{message}. Give plank's account that right.");
     }

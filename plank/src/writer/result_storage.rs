@@ -1,4 +1,4 @@
-//! Where a pod may send its results, and for how long: the decisions before it is created.
+//! Decides, before a pod is created, where it may store its results and for how long.
 
 use common::{
     config::{Config, buckets::AllowedBuckets},
@@ -9,10 +9,10 @@ use jiff::SignedDuration;
 
 use crate::{decorate, job_url::storage_dir};
 
-/// Beyond the longest run: uploads after a timeout, clocks that differ.
+/// Added to the longest run, for uploads after a timeout and for clocks that differ.
 const TOKEN_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
-/// Why a job gets no pod because of where its results would go.
+/// Why a job gets no pod because of the storage for its results.
 pub(super) fn find_refusal(
     spec: &ProwJobSpec,
     build_id: &str,
@@ -34,8 +34,8 @@ pub(super) fn find_refusal(
     None
 }
 
-/// Why a pod whose results go to a server or a folder gets neither the place nor a token: only the
-/// job names it, and whoever may write a job could have the results, and a token, sent anywhere.
+/// Refuses a server or a folder that only the job names: whoever may write a job could otherwise
+/// have the results, and a token, sent anywhere.
 fn refuse_unknown_bucket(spec: &ProwJobSpec, config: &Config) -> Option<String> {
     let decoration = spec.decoration_config.as_ref()?;
     let bucket = &decoration.gcs_configuration.as_ref()?.bucket;
@@ -50,8 +50,8 @@ fn refuse_unknown_bucket(spec: &ProwJobSpec, config: &Config) -> Option<String> 
     opened.err().map(|error| error.to_string())
 }
 
-/// From the pod's creation to the last upload that it may still do: until a node takes it, until
-/// it has started, while it runs, and while it ends.
+/// The time from the pod's creation to its last possible upload: while it is unscheduled, pending,
+/// running and terminating.
 pub(super) fn token_lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     let plank = &config.prow.plank;
     let own = job.spec.decoration_config.clone().unwrap_or_default();
@@ -59,7 +59,7 @@ pub(super) fn token_lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     let grace = pod.and_then(|spec| spec.0.get("terminationGracePeriodSeconds")?.as_i64());
     let grace = SignedDuration::from_secs(grace.unwrap_or_default());
     let own_grace = own.grace_period.unwrap_or_default();
-    // A pod gets a quarter more than its test.
+    // A pod's grace period is a quarter longer than its test's.
     let own_grace = SignedDuration::from_nanos(own_grace.as_nanos()).saturating_mul(5) / 4;
     [
         own.pod_running_timeout

@@ -1,13 +1,13 @@
-//! The normal form: one text for all ways to say the same.
+//! The normal form: one text for all ways to write the same.
 //!
-//! Members that are null, false, zero or empty are left out, but for those that mean something
-//! though empty; quantities are written as Kubernetes writes them; keys are sorted.
+//! Members that are null, false, zero or empty are left out, except those that mean something even
+//! when empty; quantities are written as Kubernetes writes them; keys are sorted.
 
 use serde_json::{Map, Value};
 
 use super::quantity;
 
-/// Members that say something else empty than absent.
+/// Members for which empty and absent mean different things.
 const KEPT: [&str; 27] = [
     "activeDeadlineSeconds",
     "affinity",
@@ -58,7 +58,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// Containers of decoration, which ours restricts in a pod that does not run as root: the one
+/// Containers of decoration, which ours restricts in a pod that does not run as root: the only
 /// declared difference of a pod, see "Different from Prow on purpose" in the README.
 const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
 
@@ -82,7 +82,7 @@ fn prune_members(members: &mut Map<String, Value>) {
         }
     }
     if let Some(field) = members.get_mut("resourceFieldRef") {
-        // What Kubernetes' own types write where nothing is.
+        // What Kubernetes' own types write for an absent value.
         field["divisor"] = canonical(field.get("divisor").unwrap_or(&Value::from(0)));
     }
     members.retain(|key, value| {
@@ -101,7 +101,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// What is no quantity stays as it is.
+/// A value that is no quantity stays as it is.
 fn canonical(value: &Value) -> Value {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -110,7 +110,7 @@ fn canonical(value: &Value) -> Value {
     quantity::canonical(&text).map_or_else(|| value.clone(), Value::String)
 }
 
-/// Where two normal forms part.
+/// The first place where two normal forms differ.
 pub(crate) fn first_difference(ours: &str, theirs: &str) -> String {
     let parse = |text| serde_json::from_str::<Value>(text).expect("a normal form is JSON");
     difference(&parse(ours), &parse(theirs), String::new())

@@ -26,14 +26,14 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     if nanos == 0 {
         return Some("0".into());
     }
-    // What is no whole number of bytes is written as a decimal one.
+    // A quantity that is no whole number of bytes is written in decimal.
     if binary.is_some() && nanos.abs() >= 1024 * NANO && nanos % NANO == 0 {
         return Some(scaled(nanos / NANO, 1024, &BINARY));
     }
     Some(scaled(nanos, 1000, &DECIMAL))
 }
 
-/// Of a decimal number.
+/// A decimal number in billionths.
 fn nanos(number: &str) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = format!("{whole}{fraction:0<9}");
@@ -43,7 +43,7 @@ fn nanos(number: &str) -> Option<i128> {
     digits.parse().ok()
 }
 
-/// With the largest suffix that leaves a whole number.
+/// A number with the largest suffix that leaves it whole.
 fn scaled(mut number: i128, step: i128, suffixes: &[&str]) -> String {
     let mut power = 0;
     while number % step == 0 && power + 1 < suffixes.len() {

@@ -29,7 +29,7 @@ impl World {
         self.cluster.dir.path().join("bucket")
     }
 
-    /// A client that is an App.
+    /// A client that authenticates as an App.
     pub(crate) async fn app(&self) -> github::GithubClient {
         let app = self.github.add_app("prow", "", "secret").await.unwrap();
         let scopes = ["checks", "contents", "issues", "pull_requests", "statuses"];
@@ -49,7 +49,7 @@ impl World {
         github::GithubClient::new(&options, "crier").unwrap()
     }
 
-    /// Fails a job that left these files; returns its folder.
+    /// Fails a job that stored these files; returns its folder.
     async fn fail_with(&self, name: &str, files: &[(&str, String)]) -> PathBuf {
         self.end_with(name, files, ended("Failed", 1)).await
     }
@@ -58,7 +58,7 @@ impl World {
         self.end_job_with(name, json!({}), files, end).await
     }
 
-    /// Ends a job of this spec that left these files; returns its folder.
+    /// Ends a job of this spec that stored these files; returns its folder.
     async fn end_job_with(
         &self,
         name: &str,
@@ -160,7 +160,7 @@ async fn a_failure_is_explained_on_the_commit_and_in_the_comment() {
     assert!(both, "the first job's digest stays: {body}");
 }
 
-/// The check runs and the comment, once both tell of the job's failure.
+/// The check runs and the comment, once both report the job's failure.
 async fn told_of_unit(world: &World) -> [String; 2] {
     for reporter in [REPORTER, "github-reporter"] {
         world.marked("unit", reporter, ProwJobState::Failure).await;

@@ -1,4 +1,4 @@
-//! A start is a claim: what is left when plank is killed between two steps, built by hand.
+//! A start is a claim: what a plank that is killed between two steps leaves, built by hand.
 
 use common::prowjob::ProwJobState;
 use k8s_openapi::api::core::v1::Pod;

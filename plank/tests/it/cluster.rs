@@ -1,4 +1,4 @@
-//! A cluster with the `ProwJob` kind, plank on it, and a hand that plays the kubelet.
+//! A cluster with the `ProwJob` kind, plank on it, and helpers that play the kubelet.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// Generous: only a broken plank reaches it.
+/// Generous: only a broken plank exceeds it.
 const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const KEY: &[u8] = b"a key of more than sixteen bytes";
 
@@ -38,7 +38,7 @@ pub(crate) struct Cluster {
     pub(crate) on: testing::TestCluster,
 }
 
-/// `ProwJob`s in `default`, pods in `default`; [`TestCluster::set_config`] puts the test's namespace there.
+/// `ProwJob`s and pods in `default`; [`Cluster::publish`] puts the test's namespace there.
 pub(crate) fn config(plank: Value) -> Config {
     Config {
         prow: serde_json::from_value(json!({"plank": plank})).unwrap(),
@@ -47,7 +47,7 @@ pub(crate) fn config(plank: Value) -> Config {
 }
 
 impl Cluster {
-    /// Without a plank yet.
+    /// A cluster without plank.
     pub(crate) async fn new() -> Self {
         // Not below /tmp, which containers of the pod runner do not see.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -72,7 +72,7 @@ impl Cluster {
         cluster
     }
 
-    /// Another `plank` section.
+    /// Publishes another `plank` section.
     pub(crate) fn publish(&self, plank: Value) {
         let mut config = config(plank);
         config.prow.prowjob_namespace = self.on.namespace.clone();
@@ -80,7 +80,7 @@ impl Cluster {
         self.config.set_config(config);
     }
 
-    /// As it is now, for a service that starts.
+    /// The current configuration, for a service that starts.
     pub(crate) fn configuration(&self) -> (ConfigAgent, watch::Receiver<Arc<Config>>) {
         ConfigAgent::with_fixed_config(Config {
             prow: self.config.current_config().prow.clone(),
@@ -99,7 +99,7 @@ impl Cluster {
         self.start_plank_on(clusters);
     }
 
-    /// With a client of its own for everything.
+    /// Starts plank with a client of its own for everything.
     pub(crate) fn start_plank_through(&mut self, client: Client) {
         self.start_plank_on(ClusterClients::single_cluster(client));
     }
@@ -132,7 +132,7 @@ impl Cluster {
         StorageKeyFile::new(self.dir.path().join("storage-key"))
     }
 
-    /// Ends plank where it stands.
+    /// Ends plank at whatever it is doing.
     pub(crate) async fn kill_plank(&mut self) {
         let (_, running) = self.plank.take().expect("plank runs");
         running.abort();
@@ -159,7 +159,7 @@ impl Cluster {
         jobs.create(&PostParams::default(), &job).await.unwrap()
     }
 
-    /// Waits until the job is as `is` wants it.
+    /// Waits until `is` is true of the job.
     pub(crate) async fn job(
         &self,
         name: &str,
@@ -227,7 +227,7 @@ impl Cluster {
             .unwrap();
     }
 
-    /// Long enough for plank to do what it should not.
+    /// Waits long enough for plank to do what it should not.
     pub(crate) async fn rest(&self) {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
@@ -244,7 +244,7 @@ pub(crate) fn prowjob(name: &str, spec: Value) -> ProwJob {
     }
     if let Value::Object(pod) = &mut all["pod_spec"] {
         pod.insert("schedulerName".into(), SCHEDULER.into());
-        // As whoever makes ProwJobs writes it: upstream's CRD requires it.
+        // Upstream's CRD requires a name, so whoever creates ProwJobs writes one.
         let containers = pod.get_mut("containers").and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
             let container = container.as_object_mut().unwrap();
@@ -295,7 +295,7 @@ pub(crate) fn label<'a>(pod: &'a Pod, key: &str) -> &'a str {
     &pod.metadata.labels.as_ref().unwrap()[key]
 }
 
-/// Of this identity, and faster than by default: 10 s, 7 s and 2 s.
+/// A candidate of this identity, faster than by default: 10 s, 7 s and 2 s.
 pub(crate) fn candidate(identity: &str) -> LeaderCandidate {
     let timing = LeaderElectionOptions {
         lease_duration: GoDuration::from_secs(10),

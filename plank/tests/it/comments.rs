@@ -1,4 +1,4 @@
-//! Crier against the GitHub stand-in: the one comment with a pull request's failed jobs.
+//! Crier against the GitHub stand-in: the comment with a pull request's failed jobs.
 
 use std::{collections::BTreeMap, sync::Arc, sync::Mutex, time::Duration};
 

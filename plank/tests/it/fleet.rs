@@ -1,4 +1,4 @@
-//! Build clusters that come, go, and are away; jobs that a scheduler sends to one.
+//! Build clusters that come, go, and do not answer; jobs that a scheduler sends to one.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::cluster::{Cluster, description, prowjob};
 
-/// The test's cluster as `default`, and others beside it.
+/// The test's cluster as `default`, and other clusters.
 struct Others {
     default: Arc<BuildClusterClient>,
     sender: watch::Sender<Arc<BuildClusterClients>>,
@@ -45,7 +45,7 @@ impl Others {
     }
 }
 
-/// An API that answers everything like this.
+/// An API that answers every request with this code.
 fn answering(code: u16) -> Client {
     let service = tower::service_fn(move |_: Request<Body>| async move {
         let status = json!({"kind": "Status", "status": "Failure", "code": code, "reason": "R", "message": "at https://10.0.0.1"});
@@ -59,7 +59,7 @@ fn answering(code: u16) -> Client {
     Client::new(service, "default")
 }
 
-/// Nobody listens there.
+/// An API where nobody listens.
 fn away() -> Client {
     let mut config = Config::new("http://127.0.0.1:1".parse().unwrap());
     config.default_namespace = "default".into();
@@ -91,7 +91,7 @@ async fn a_cluster_that_is_away_delays_only_its_own_jobs() {
 #[tokio::test]
 async fn clusters_come_and_go_while_plank_runs() {
     let mut cluster = Cluster::new().await;
-    // Another API whatever the first one is, so that a pod tells where it is.
+    // A second API in any case, so that a pod shows in which cluster it is.
     let logs = cluster.dir.path().join("second");
     let second = ApiServer::start(ApiServerOptions { db: None, logs })
         .await
@@ -99,7 +99,7 @@ async fn clusters_come_and_go_while_plank_runs() {
     let second = second.in_process_client(&cluster.on.namespace);
     let namespace = json!({"metadata": {"name": cluster.on.namespace}});
     let namespace: Namespace = serde_json::from_value(namespace).unwrap();
-    // It may be there: `default` always is.
+    // It may exist already: `default` always does.
     let _ = Api::all(second.clone())
         .create(&PostParams::default(), &namespace)
         .await;

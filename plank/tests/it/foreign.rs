@@ -1,4 +1,4 @@
-//! `ProwJob`s as others write them, with fields missing that ours always have.
+//! `ProwJob`s as other programs write them, without fields that ours always have.
 
 use common::prowjob::{ProwJob, ProwJobState};
 use kube::{

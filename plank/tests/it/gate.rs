@@ -1,4 +1,4 @@
-//! A client that looks at every request of plank's and may answer in the API's place.
+//! A client that sees every request of plank's and may answer instead of the API.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,14 +6,14 @@ use http::{Request, Response, StatusCode};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
-/// What stands between plank and the API.
+/// Stands between plank and the API; records requests.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     /// Method and path of every request, and the answer's code.
     seen: Arc<Mutex<Vec<(String, StatusCode)>>>,
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 pub(crate) enum Passage {
     Through,
     /// It is refused with this code and message.
@@ -23,7 +23,7 @@ pub(crate) enum Passage {
 }
 
 impl Gate {
-    /// The client `inner` behind this gate; `passage` is asked with "METHOD path?query".
+    /// The client `inner` behind this gate; `passage` is called with "METHOD path?query".
     pub(crate) fn client(
         &self,
         inner: &Client,

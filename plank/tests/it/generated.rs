@@ -1,10 +1,9 @@
 //! Some ten thousand small configurations, compared with what upstream's own code makes of them:
-//! the verdict of its loader, and of what it takes the `ProwJob`s, the pods and the answers to
-//! events.
+//! whether its loader accepts them, and if so the `ProwJob`s, the pods and the answers to events.
 //!
-//! The inputs are made anew in each run, always the same. `answers.txt` holds a line an input: the
-//! start of the SHA-256 of the normal form of upstream's answer, or `error`; its first line is the
-//! SHA-256 of the inputs. When the inputs change, upstream is asked again:
+//! The inputs are generated in each run, always the same. `answers.txt` has a line for each input:
+//! the start of the SHA-256 of the normal form of upstream's answer, or `error`. Its first line is
+//! the SHA-256 of the inputs. When the inputs change, upstream is asked again:
 //!
 //! ```text
 //! PROW_GENERATED_INPUTS=in.jsonl cargo test … generated     # writes the inputs
@@ -12,8 +11,8 @@
 //! PROW_GENERATED_ANSWERS=out.jsonl cargo test … generated   # compares in full, says where
 //! ```
 //!
-//! and with `PROW_UPDATE=1`, too, the table is written. `PROW_GENERATED_SEED=7` with the first and
-//! the last command tries other inputs. `fields.tsv` holds upstream's fields, by
+//! With `PROW_UPDATE=1` in addition, the table is written. `PROW_GENERATED_SEED=7` with the first
+//! and the last command tries other inputs. `fields.tsv` has upstream's fields, found by
 //! reflection: field, place and Go type.
 
 mod answer;
@@ -44,8 +43,8 @@ use sha2::{Digest as _, Sha256};
 use node::Node;
 use seed::Seed;
 
-/// One input: `config.yaml`, and where they are not empty a job file, a repository's `.prow.yaml`
-/// and, instead of all these, `plugins.yaml`.
+/// One input: `config.yaml`, and unless they are empty a job file, a repository's `.prow.yaml`, or,
+/// instead of all these, `plugins.yaml`.
 #[derive(Clone, Debug, Default, Serialize)]
 struct Input {
     #[serde(skip)]
@@ -56,11 +55,11 @@ struct Input {
     plugins: String,
 }
 
-/// What is written in front of a table or a difference.
+/// The normal form of an answer that is an error.
 const ERROR: &str = "error";
 /// Characters of a hash that are kept.
 const KEPT: usize = 8;
-/// Of the inputs whose answers are in `answers.txt`.
+/// The seed of the inputs whose answers are in `answers.txt`.
 const SEED: u64 = 13;
 /// How many differences are shown.
 const SHOWN: usize = 4000;
@@ -118,7 +117,7 @@ fn sha256(text: &str) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Ours, in the order of the inputs.
+/// Our answers, in the order of the inputs.
 fn ours(inputs: &[Input]) -> Vec<Result<Value, String>> {
     let workers = thread::available_parallelism().map_or(2, usize::from);
     let parts = inputs.chunks(inputs.len().div_ceil(workers));
@@ -210,7 +209,7 @@ fn every_input_is_what_upstream_makes_of_it() {
     }
 }
 
-/// For the note of who asks upstream again.
+/// For the person who asks upstream again.
 #[expect(clippy::print_stdout, reason = "a person reads it")]
 fn print(counts: &BTreeMap<&str, [usize; 2]>, explained: &BTreeMap<&str, usize>) {
     for (kind, [taken, refused]) in counts {

@@ -1,4 +1,4 @@
-//! Horologium on the embedded API, with a hand that plays plank.
+//! Horologium on the embedded API; the test plays plank.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -169,7 +169,7 @@ async fn a_periodic_runs_again_after_its_interval_and_never_beside_itself() {
     world.wait_for("nightly", 3).await;
 }
 
-/// Whatever else remembers a run by its name, as its pod does.
+/// Other objects remember a run by its name, as its pod does.
 #[tokio::test]
 async fn after_a_restart_no_run_has_the_name_of_one_that_was_deleted() {
     let mut world = World::new(vec![periodic("yearly", json!({"interval": "8760h"}))]).await;
@@ -267,7 +267,7 @@ async fn a_job_that_the_api_refuses_stops_no_other() {
     .await;
     world.wait_for("good", 1).await;
     assert!(world.runs("bad").await.is_empty());
-    // Mended, it runs at once.
+    // Once corrected, it runs at once.
     world.agent.set_config(config(
         &world.cluster,
         vec![

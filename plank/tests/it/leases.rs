@@ -1,5 +1,5 @@
-//! Leases: who leads, how fast another does, and what a leader that
-//! missed its deadline still sends.
+//! Leases: who leads, how fast another replica does, and what a leader that missed its deadline
+//! still sends.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::{Cluster, candidate};
 
 const NAME: &str = "lock";
-/// As [`candidate`] has them.
+/// The times of [`candidate`].
 const DURATION: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(7);
 
@@ -134,7 +134,7 @@ fn pausable(client: &Client, paused: &Arc<AtomicBool>) -> Client {
     Client::new(service, namespace)
 }
 
-/// Writes again and again; each success is told by its time.
+/// Writes again and again, and sends the time of each success.
 async fn write(client: Client, told: watch::Sender<Instant>) -> kube::Error {
     let api: Api<ConfigMap> = Api::default_namespaced(client);
     for count in 0.. {
@@ -165,7 +165,7 @@ async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
     let plain = client.clone();
     let a = tokio::spawn(async move {
         let work = |fence: LeaderFence| {
-            // Not part of the work that is dropped: what a task left behind would still do.
+            // Not part of the work that is dropped, like a task that was left behind.
             let writer = tokio::spawn(write(fence.fenced_client(&plain), told.clone()));
             left_over.send((writer, fence)).unwrap();
             let ended = ended.clone();
@@ -214,7 +214,7 @@ async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
     let mark = maps.get("mark").await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(maps.get("mark").await.unwrap(), mark);
-    // Back again, it sees that another leads.
+    // Connected again, it sees that another leads.
     paused.store(false, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(holder(&client).await, "b");

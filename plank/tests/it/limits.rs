@@ -1,4 +1,4 @@
-//! Limits: who waits, what it is told, and who goes next.
+//! Limits: who waits, what its description says, and who goes next.
 
 use common::prowjob::ProwJobState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

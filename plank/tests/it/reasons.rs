@@ -15,7 +15,7 @@ use crate::{
 const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
 impl World {
-    /// A crier that tells of everything.
+    /// A crier with every reporter but Slack's.
     async fn telling(&self) -> CrierContext {
         let mut ctx = self.with_checks();
         ctx.github = self.app().await;
@@ -68,7 +68,7 @@ fn write(folder: &Path, files: &[(&str, Value)]) {
     }
 }
 
-/// A pod whose initupload ended with these words in its log.
+/// A pod whose initupload ended with this message in its log.
 fn ended_before_the_test(message: &str) -> Value {
     let line = json!({"component": "initupload", "level": "error", "msg": message});
     json!({

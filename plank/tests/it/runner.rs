@@ -1,4 +1,4 @@
-//! An undecorated job on the pod runner: real processes, nothing played by hand.
+//! An undecorated job on the pod runner: real processes, nothing simulated.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -91,7 +91,7 @@ async fn an_undecorated_job_runs_as_a_process() {
         (good.state(), description(&good)),
         (ProwJobState::Success, "Job succeeded.")
     );
-    // A real API asks the pod's node for it, and this one is no server.
+    // A real API asks the pod's node for the log, and this node is no server.
     let uid = cluster.pod("good").await.metadata.uid.unwrap();
     let logs = cluster.dir.path().join("logs");
     let log = LogSource::new(&logs, &cluster.on.namespace, &uid, "test");

@@ -1,4 +1,4 @@
-//! Crier against a Slack that keeps what it is sent.
+//! Crier against a Slack that keeps what it receives.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,7 +30,7 @@ type Message = BTreeMap<String, String>;
 #[derive(Clone, Default)]
 struct Workspace {
     messages: Arc<Mutex<Vec<Message>>>,
-    /// What it answers next; `ok` when there is nothing. A number is a 429 with that wait.
+    /// Its next answers; `ok` when there are none. A number is a 429 with that wait.
     answers: Arc<Mutex<VecDeque<Value>>>,
 }
 
@@ -49,7 +49,7 @@ async fn take(State(slack): State<Workspace>, Form(message): Form<Message>) -> R
     }
 }
 
-/// A crier that writes to this workspace alone, by a token of the host `*`.
+/// A crier that posts to this workspace alone, with the token of the host `*`.
 async fn crier(world: &World, slack: &Workspace, entry: Value) -> CrierContext {
     let router = Router::new()
         .route("/api/chat.postMessage", post(take))

@@ -1,4 +1,4 @@
-//! A job's way through its states, with a pod that a test moves by hand.
+//! A job's states, with a pod whose status the test sets.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Where results may go: places of the configuration, and Deck's storage once there is a key.
+//! Where results may go: buckets of the configuration, and Deck's storage once there is a key.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use crate::{
 
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// A server that takes everything and remembers what it was asked.
+/// A server that accepts everything and keeps the requested paths.
 async fn server() -> (String, Asked) {
     let asked = Asked::default();
     let take = async |State(asked): State<Asked>, uri: Uri| {
@@ -67,7 +67,7 @@ async fn until_there_is_a_key_jobs_wait_and_say_why() {
     assert_eq!(job.state(), ProwJobState::Triggered);
     assert_eq!(build_id(&job), "", "it is not claimed");
 
-    // One that needs no key is not held up, though one at a time may run.
+    // A job that needs no key does not wait, although only one may run at a time.
     cluster.trigger("other", json!({})).await;
     cluster.pod("other").await;
     cluster.set_pod("other", ended("Succeeded", 0)).await;
@@ -78,7 +78,7 @@ async fn until_there_is_a_key_jobs_wait_and_say_why() {
     cluster.job("pj", "word of the short key", short).await;
     assert!(cluster.pods().get_opt("pj").await.unwrap().is_none());
 
-    // As the kubelet brings it, without a restart of plank.
+    // Written as the kubelet writes it, without a restart of plank.
     std::fs::write(&key, KEY).unwrap();
     cluster.pod("pj").await;
     let job = cluster.state("pj", ProwJobState::Pending).await;
@@ -130,7 +130,7 @@ async fn a_place_that_only_the_job_names_is_left_alone() {
         ("folder", format!("file://{}", folder.display())),
     ] {
         world.trigger(name, decorated(&bucket)).await;
-        // Plank refuses its pod; crier tells of the job all the same, but not there.
+        // Plank refuses its pod; crier reports the job all the same, but stores nothing there.
         world.both_marked(name, ProwJobState::Error).await;
     }
     world.cluster.rest().await;

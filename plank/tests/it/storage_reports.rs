@@ -1,4 +1,4 @@
-//! Crier's files beside those of a job's pod.
+//! Crier's files next to those of a job's pod.
 
 use std::{
     path::{Path, PathBuf},
@@ -173,7 +173,7 @@ async fn a_job_without_a_bucket_is_marked_and_its_pod_not_held() {
 
 type Stored = Arc<Mutex<Vec<String>>>;
 
-/// Takes what has a token for its place, as Deck does.
+/// Accepts what has a token for its folder, as Deck does.
 async fn store(
     State(stored): State<Stored>,
     UrlPath(key): UrlPath<String>,

@@ -1,4 +1,4 @@
-//! What stands in the way of a run's end, and that it ends all the same.
+//! Obstacles to the end of a run, which ends all the same.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn make_pod(cluster: &Cluster, name: &str) -> Pod {
     pods.create(&PostParams::default(), &pod).await.unwrap()
 }
 
-/// As crier does when a job is pending.
+/// Sets finalizers, as crier does when a job is pending.
 async fn hold(cluster: &Cluster, name: &str, finalizers: Value) {
     let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
     let pods = cluster.pods();

@@ -1,4 +1,4 @@
-//! A cluster, and a GitHub with one repository and one pull request, for crier to tell of.
+//! A cluster, and a GitHub with one repository and one pull request, for crier to report to.
 
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
@@ -63,7 +63,7 @@ impl World {
         world
     }
 
-    /// Does something as maria.
+    /// Posts a request as maria.
     pub(crate) async fn post(&self, path: &str, body: &Value) {
         let response = reqwest::Client::new()
             .post(format!("{}{path}", self.github.url()))
@@ -82,7 +82,7 @@ impl World {
         );
     }
 
-    /// What a crier works with that reports to GitHub alone. `prow` is its configuration.
+    /// The context of a crier that reports to GitHub alone. `prow` is its configuration.
     pub(crate) fn context(&self, prow: Value) -> CrierContext {
         let file = self.cluster.dir.path().join("token");
         std::fs::write(&file, &self.bot).unwrap();
@@ -131,7 +131,7 @@ impl World {
         self.cluster.trigger(name, spec).await;
     }
 
-    /// Waits until the reporter has marked the job.
+    /// Waits until `prev_report_states` has this state.
     pub(crate) async fn marked(&self, name: &str, reporter: &str, state: ProwJobState) {
         self.cluster
             .job(name, "its mark", |job| {

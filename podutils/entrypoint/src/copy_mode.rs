@@ -1,10 +1,10 @@
-//! `--copy-mode-only`: puts this binary where the test container will find it.
+//! `--copy-mode-only`: copies this binary to where the test container runs it.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Copies the running binary, with its mode; whoever looks sees all of it or nothing.
+/// Copies the running binary, with its mode. Readers see all of it or nothing.
 pub(crate) fn copy_binary(destination: &str) -> io::Result<()> {
     let destination = Path::new(destination);
     let name = destination
@@ -18,6 +18,6 @@ pub(crate) fn copy_binary(destination: &str) -> io::Result<()> {
         name.to_string_lossy(),
         std::process::id()
     ));
-    // Not `current_exe`: its path need not be reachable, the link in /proc always is.
+    // Not `current_exe`: its path may not be reachable; the link in /proc always is.
     fs::copy("/proc/self/exe", &staging).and_then(|_| fs::rename(&staging, destination))
 }

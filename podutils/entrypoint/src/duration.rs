@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A span as Go has it: what is below zero is over at once.
+/// A Go duration, in nanoseconds. A negative one is over at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DurationNanos {
@@ -71,7 +71,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| bad())
 }
 
-/// Renders whole seconds as `2h0m0s`, and less than a second in milliseconds.
+/// Formats whole seconds as `2h0m0s`, and less than a second in milliseconds.
 pub(crate) fn format_duration(span: DurationNanos) -> String {
     let sign = if span.nanos < 0 { "-" } else { "" };
     let duration = Duration::from_nanos(span.nanos.unsigned_abs());

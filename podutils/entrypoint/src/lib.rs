@@ -21,14 +21,14 @@ pub use variables::{ARGUMENT_ENV, OPTIONS_ENV, PLAIN_OPTIONS_ENV};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Runs this process as the entrypoint: options from the environment or the command line.
+/// Runs this process as the entrypoint, with options from the environment or the command line.
 ///
-/// Takes over the signals and the children of the whole process, so it has to be all that the
-/// process does.
+/// Takes over the signals and the children of the whole process, so the process must do nothing
+/// else.
 #[must_use]
 pub fn main() -> ExitCode {
     let variable = |name: &str| {
-        // What is not UTF-8 is no JSON either, and is told as that.
+        // A value that is not UTF-8 is no JSON either, and is reported as such.
         std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
     };
     let args: Vec<String> = std::env::args_os()
@@ -65,7 +65,7 @@ fn report_failure(files: &WrapperOptions, message: &str) -> i32 {
 }
 
 fn print_error(message: &str) {
-    // Nobody is left to tell if stderr is closed.
+    // If stderr is closed, nobody can read the error.
     let _ = writeln!(std::io::stderr(), "entrypoint: {message}");
 }
 

@@ -1,6 +1,6 @@
-//! Where output goes: standard output and the process log; and the entrypoint's own lines in it.
+//! Writes to standard output and the process log: the job's output and the entrypoint's own lines.
 //!
-//! Own lines are the JSON that Prow's components write, so that viewers fold them alike.
+//! Own lines are JSON like that of Prow's components, so that viewers fold them alike.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,8 +11,8 @@ use serde_json::json;
 
 /// A writer to the process log that copies to standard output.
 ///
-/// A standard output that fails is left out. A process log that fails is told of, and the job is
-/// to end: what it does from then on would be seen by nobody.
+/// A standard output that fails is dropped. A process log that fails is reported and the job has
+/// to end, because nobody would see what it does from then on.
 #[derive(Debug)]
 pub(crate) struct TeeWriter {
     file: Option<File>,
@@ -22,7 +22,7 @@ pub(crate) struct TeeWriter {
 }
 
 impl TeeWriter {
-    /// Without a file only to standard output.
+    /// Without a file, writes to standard output only.
     pub(crate) fn new(file: Option<File>) -> Self {
         Self {
             file,
@@ -53,7 +53,7 @@ impl TeeWriter {
         }
     }
 
-    /// Tells that the log ends here. What has no room beyond its end is put over it.
+    /// Reports that the log ends here. Overwrites the log's end where there is no room beyond it.
     fn mark_log_lost(&mut self, e: &io::Error) {
         self.is_lost = true;
         let message = format!(
@@ -67,7 +67,7 @@ impl TeeWriter {
             let length = file.metadata()?.len();
             file.write_all_at(line.as_bytes(), length.saturating_sub(line.len() as u64))
         };
-        // Where not even that can be written, standard output has it.
+        // If not even that can be written, standard output has it.
         let _ = file.map(over_the_end);
     }
 
@@ -79,7 +79,7 @@ impl TeeWriter {
         self.log_own_line("error", message);
     }
 
-    /// On a line by itself, wherever the job has stopped printing.
+    /// Begins a line of its own, wherever the job's output stopped.
     fn log_own_line(&mut self, level: &str, message: &str) {
         let start = if self.ends_a_line { "" } else { "\n" };
         self.write_output(format!("{start}{}", format_own_line(level, message)).as_bytes());

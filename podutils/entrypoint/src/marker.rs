@@ -1,8 +1,8 @@
-//! The marker file: how a container tells the sidecar, and the next container, how it ended.
+//! The marker file, which tells the sidecar and the next container how a container ended.
 //!
-//! Beside it, until it is written, stands a file that this process holds locked. Whoever finds
-//! the lock free and no marker knows that nothing more will come: the process was killed. Prow's
-//! entrypoint has no such file, and its end without a marker is not noticed.
+//! Until the marker is written, there is a lock file next to it that this process holds locked. If
+//! nobody holds the lock and there is no marker, the process was killed and no marker will come.
+//! Prow's entrypoint has no such file, so its end without a marker is not noticed.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,15 +13,15 @@ use nix::fcntl::posix_fallocate;
 
 use crate::open_regular;
 
-/// More than any code takes: an `i32` has at most eleven characters.
+/// Reserved for the code. More than any code takes: an `i32` has at most eleven characters.
 const RESERVED_BYTES: &[u8] = &[b' '; 32];
-/// More than this is no code.
+/// Bytes that are read: more than any code has.
 const MAX_MARKER_BYTES: u64 = 64;
 
-/// What a marker tells.
+/// What a marker and its lock say about the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkerState {
-    /// Nothing yet.
+    /// There is no marker yet.
     Open,
     /// The container ended with this code.
     Ended(i32),
@@ -29,7 +29,7 @@ pub enum MarkerState {
     Abandoned,
 }
 
-/// How the container of `marker` is. Never waits, whatever stands under that name.
+/// The state of the container of `marker`. Never blocks, whatever file has that name.
 ///
 /// # Errors
 ///
@@ -41,12 +41,12 @@ pub fn read_marker_state(marker: &Path) -> io::Result<MarkerState> {
     if !is_lock_released(&lock_path(marker)) {
         return Ok(MarkerState::Open);
     }
-    // It may have been written since it was looked for.
+    // The marker may have been written since the first look.
     let code = read_exit_code(marker)?;
     Ok(code.map_or(MarkerState::Abandoned, MarkerState::Ended))
 }
 
-/// The code in a marker; `None` while it is not there.
+/// The code in a marker; `None` while there is no marker.
 fn read_exit_code(marker: &Path) -> io::Result<Option<i32>> {
     let file = match open_regular(marker, OpenOptions::new().read(true)) {
         Ok(file) => file,
@@ -56,7 +56,7 @@ fn read_exit_code(marker: &Path) -> io::Result<Option<i32>> {
     let mut text = String::new();
     file.take(MAX_MARKER_BYTES).read_to_string(&mut text)?;
     if text.is_empty() {
-        // It is being written, by somebody who does not put it there at once.
+        // It is being written by something that does not rename it into place.
         return Ok(None);
     }
     let code = text.trim().parse();
@@ -64,26 +64,26 @@ fn read_exit_code(marker: &Path) -> io::Result<Option<i32>> {
         .map_err(|_| io::Error::other("it holds no exit code"))
 }
 
-/// Whether the lock is there and nobody holds it.
+/// Whether the lock file exists and nobody holds the lock.
 fn is_lock_released(lock: &Path) -> bool {
     let file = open_regular(lock, OpenOptions::new().read(true));
     file.is_ok_and(|file| file.try_lock_shared().is_ok())
 }
 
-/// A marker that is not written yet: locked, and with the room that the code will need, so that
-/// a disk that is full by then does not matter.
+/// A marker that is not written yet. It is locked and has the disk space that the code needs, in
+/// case the disk is full by then.
 #[derive(Debug)]
 pub(crate) struct ReservedMarker {
     file: File,
 }
 
 impl ReservedMarker {
-    /// Once this returns the lock is seen and held; it goes with the process, however that ends.
+    /// When this returns, the lock is visible and held, until the process ends in whatever way.
     pub(crate) fn new(marker: &Path) -> io::Result<Self> {
         let staging = staging_path(marker);
         let mut file = create_shared_file(&staging)?;
         file.lock()?;
-        // A disk that is full already has room for a name, at least.
+        // Failures are ignored: a disk that is full already has room for a name, at least.
         let _ = posix_fallocate(&file, 0, RESERVED_BYTES.len() as i64);
         let _ = file.write_all(RESERVED_BYTES);
         fs::rename(&staging, lock_path(marker))?;
@@ -100,7 +100,7 @@ impl ReservedMarker {
     }
 }
 
-/// As [`ReservedMarker::write`], where nothing could be reserved.
+/// As [`ReservedMarker::write_code`], if nothing could be reserved.
 pub(crate) fn write_marker(marker: &Path, code: i32) -> io::Result<()> {
     let staging = staging_path(marker);
     let result = create_shared_file(&staging).and_then(|mut file| {

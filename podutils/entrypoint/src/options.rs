@@ -1,4 +1,4 @@
-//! What the entrypoint is told: `ENTRYPOINT_OPTIONS`, or flags spelled as Go reads them.
+//! The options of the entrypoint: `ENTRYPOINT_OPTIONS`, or flags spelled as Go reads them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// How long the process may run when the options do not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
-/// How long it has between SIGINT and SIGKILL when the options do not say.
+/// How long the process has between SIGINT and SIGKILL when the options do not say.
 pub const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(15);
 /// Where `--copy-mode-only` puts the binary.
 const DEFAULT_COPY_DESTINATION: &str = "/tools/entrypoint";
@@ -26,7 +26,7 @@ pub struct WrapperOptions {
     /// The container, empty when the pod has only one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container_name: String,
-    /// Where output is written, beside standard output.
+    /// Where output is written, in addition to standard output.
     pub process_log: String,
     /// Where the exit code is written, as a decimal number.
     pub marker_file: String,
@@ -42,7 +42,7 @@ pub struct EntrypointOptions {
     pub timeout: DurationNanos,
     /// Between SIGINT and SIGKILL; zero means [`DEFAULT_GRACE_PERIOD`].
     pub grace_period: DurationNanos,
-    /// Made before the process starts, for the job to write into.
+    /// A folder for the job's files, created before the process starts.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub artifact_dir: String,
     /// If set: wait for this marker, and run only if it says 0.
@@ -99,7 +99,7 @@ impl EntrypointOptions {
         Ok(options)
     }
 
-    /// Checks what a run needs (placing the binary needs none of it).
+    /// Checks what a run needs (copying the binary needs none of it).
     pub(crate) fn validate(&self) -> Result<(), String> {
         if self.wrapper.args.is_empty() {
             return Err("no process to wrap was given".to_owned());
@@ -117,7 +117,7 @@ impl EntrypointOptions {
         Ok(())
     }
 
-    /// One dash or two, `--x=v` or `--x v`, `--b` or `--b=false`; the rest is the command.
+    /// Flags have one dash or two: `--x=v`, `--x v`, `--b` or `--b=false`; the rest is the command.
     fn from_args(args: &[String]) -> Result<Self, String> {
         let mut options = Self::default();
         let mut rest = args.iter();

@@ -1,4 +1,4 @@
-//! The wrapped process and everything it leaves behind: start, signals, reaping, sweeping.
+//! The wrapped process and everything it leaves running: start, signals, reaping, killing.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ use crate::variables;
 
 /// SIGINT, SIGTERM and SIGCHLD as a file descriptor to poll, instead of handlers.
 ///
-/// Blocking them first and for good is what closes the gap in which one could get lost.
+/// They are blocked first and stay blocked, so that none gets lost.
 pub(crate) fn block_signals() -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD] {
@@ -31,14 +31,14 @@ pub(crate) fn block_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
-/// The leader of a session of its own, whose orphans come back to us.
+/// The wrapped process: the leader of a session of its own, whose orphans become our children.
 #[derive(Debug)]
 pub(crate) struct WrappedProcess {
     pid: Pid,
 }
 
 impl WrappedProcess {
-    /// Starts the command with standard output and error on one pipe, whose end is returned.
+    /// Starts the command with standard output and error on one pipe; returns the read end.
     pub(crate) fn spawn(args: &[String]) -> std::io::Result<(Self, PipeReader)> {
         prctl::set_child_subreaper(true)?;
         let (reader, writer) = std::io::pipe()?;
@@ -51,8 +51,8 @@ impl WrappedProcess {
         files.add_dup2(writer.as_raw_fd(), 2)?;
 
         let mut attr = PosixSpawnAttr::init()?;
-        // A session, so that one signal reaches all of it and a terminal's Ctrl-C comes only
-        // through us; our blocked signals and Rust's ignored SIGPIPE are not handed down.
+        // A session of its own, so that one signal reaches all of it and a terminal's Ctrl-C comes
+        // only through us. Our blocked signals and Rust's ignored SIGPIPE are not inherited.
         attr.set_flags(
             PosixSpawnFlags::from_bits_retain(i32::from(libc::POSIX_SPAWN_SETSID))
                 | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK
@@ -74,12 +74,12 @@ impl WrappedProcess {
         Ok((Self { pid }, reader))
     }
 
-    /// Sends a signal to the whole group; one that is gone already is fine.
+    /// Sends a signal to the whole group; a group that is gone already is fine.
     pub(crate) fn signal_group(&self, signal: Signal) {
         let _ = killpg(self.pid, signal);
     }
 
-    /// Collects every child that has ended; the code of the process itself if it is among them.
+    /// Reaps every child that has ended; returns the code of the process if it is among them.
     ///
     /// As PID 1 and as subreaper we are also the parent of all orphans.
     pub(crate) fn reap_children(&self) -> ReapedChildren {
@@ -103,7 +103,7 @@ impl WrappedProcess {
         }
     }
 
-    /// Kills what the process has started and left running, whatever session it hides in.
+    /// Kills what the process has started and left running, in whatever session it is.
     pub(crate) fn kill_descendants(&self) {
         // Killing a parent makes its children ours, so it takes a round for each generation.
         for _ in 0..50 {

@@ -1,4 +1,4 @@
-//! Files at places where the job may have put anything.
+//! Opens files at paths where the job may have put anything.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,11 +7,11 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens a regular file that is neither linked to nor a pipe, which would make its opener wait.
+/// Opens a regular file. Refuses a link, and a pipe, which would block its opener.
 ///
 /// # Errors
 ///
-/// As of [`OpenOptions::open`], and for anything but a regular file.
+/// Those of [`OpenOptions::open`], and one for anything but a regular file.
 pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = options.custom_flags(flags.bits()).open(path)?;

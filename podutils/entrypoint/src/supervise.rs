@@ -1,4 +1,4 @@
-//! One run: start, copy output, stop on timeout or signal, drain, and say how it ended.
+//! Supervises one run: start, copy output, stop on timeout or signal, drain, write the marker.
 //!
 //! A single thread polls the output pipe, a signal descriptor and the clock.
 
@@ -22,24 +22,24 @@ use crate::termination;
 
 /// The entrypoint itself failed, or the process ran into its timeout.
 pub const INTERNAL_ERROR_CODE: i32 = 127;
-/// The process was stopped because the pod was.
+/// The process was stopped because the pod was stopped.
 pub const ABORTED_CODE: i32 = 130;
 /// The process was not started, since the one before it had failed.
 pub const PREVIOUS_FAILED_CODE: i32 = 1130;
-/// The process was stopped because its log has no room. An ordinary failure: 127 may be taken for a
-/// program that is not there.
+/// The process was stopped because its log has no room. An ordinary failure: 127 is also the code
+/// of a program that does not exist.
 const LOST_LOG_CODE: i32 = 1;
 
 /// How long descendants may go on writing after the process itself has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the kernel has to end a process that was killed.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of the log that find room on a disk that is full by then.
+/// Bytes reserved for the log, in case the disk is full later.
 const FIRST_PAGE: i64 = 4096;
-/// How often the marker of a previous container is looked for.
+/// How often the marker of a previous container is read.
 const MARKER_POLL: Duration = Duration::from_millis(100);
 
-/// Runs the process and leaves its code in the marker file; what to exit with is returned.
+/// Runs the process and writes its code to the marker file. Returns the code to exit with.
 pub(crate) fn run_and_write_marker(options: &EntrypointOptions) -> i32 {
     let marker = Path::new(&options.wrapper.marker_file);
     let reserved = ReservedMarker::new(marker);
@@ -82,7 +82,7 @@ pub(crate) fn run_and_write_marker(options: &EntrypointOptions) -> i32 {
     code
 }
 
-/// Leaves `message` in the log and the code of a failure in the marker, as far as they are known.
+/// Writes `message` to the log and a failure's code to the marker, if `files` names them.
 pub(crate) fn record_failure(files: &WrapperOptions, message: &str) {
     if let Ok(file) = create_log(&files.process_log) {
         TeeWriter::new(Some(file)).log_error(message);
@@ -114,7 +114,7 @@ fn create_log(path: &str) -> Result<File, String> {
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| File::create(log))
         .map_err(|e| format!("could not create the process log {path}: {e}"))?;
-    // Not every file system can.
+    // Not every file system can reserve space.
     let _ = fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, FIRST_PAGE);
     Ok(file)
 }
@@ -180,14 +180,14 @@ fn await_previous(path: &Path, tee: &mut TeeWriter, signals: &SignalFd) -> Resul
 fn poll_events(signals: &SignalFd, output: Option<&PipeReader>, timeout: Duration) {
     let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     fds.extend(output.map(|o| PollFd::new(o.as_fd(), PollFlags::POLLIN)));
-    // Rounded up, or the last millisecond would be spent spinning; callers look at the clock.
+    // Rounded up, or the last millisecond would be spent spinning; callers check the clock.
     let millis = timeout.as_millis().saturating_add(1).min(60_000);
     let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
-    // EINTR and the like: the caller looks at everything again anyway.
+    // Errors such as EINTR do not matter: the caller checks everything again anyway.
     let _ = poll(&mut fds, timeout);
 }
 
-/// The first interrupting signal that waits, with all others consumed.
+/// Takes the first pending interrupt; all other pending signals are consumed.
 fn take_interrupt(signals: &SignalFd) -> Option<Signal> {
     let mut first = None;
     while let Ok(Some(info)) = signals.read_signal() {
@@ -203,11 +203,11 @@ fn take_interrupt(signals: &SignalFd) -> Option<Signal> {
 enum StopReason {
     Timeout,
     Interrupt,
-    /// What it prints finds no room.
+    /// The process log cannot be written.
     LostLog,
 }
 
-/// The process is on its way out because of us.
+/// The entrypoint is stopping the process.
 #[derive(Debug, Clone, Copy)]
 struct StopInProgress {
     cause: StopReason,
@@ -252,7 +252,7 @@ impl ProcessSupervisor<'_> {
         }
         self.drain_output();
         if let Some(signal) = ended_by.filter(|_| self.stop.is_none()) {
-            // Neither the code -1 nor a container's 255 tell which.
+            // Neither the code -1 nor a container's 255 says which signal it was.
             self.tee
                 .log_error(&format!("Process was ended by {signal}"));
         }
@@ -260,7 +260,7 @@ impl ProcessSupervisor<'_> {
         self.exit_code()
     }
 
-    /// Begins to stop, or goes from asking to killing.
+    /// Starts a stop, or goes on from SIGINT to SIGKILL.
     fn advance_stop(&mut self, interrupt: Option<Signal>, due: bool) {
         let grace = self.options.grace_period.to_duration();
         let asked = |cause| StopInProgress {
@@ -299,13 +299,13 @@ impl ProcessSupervisor<'_> {
                     ..stop
                 });
             }
-            // Not even SIGKILL ends it (a dead network file system, say): give it up.
+            // Not even SIGKILL ends it (a dead network file system, say), so give up.
             (Some(_), _) if due => self.exit = Some(-1),
             _ => {}
         }
     }
 
-    /// Reads on while descendants hold the pipe, for a while.
+    /// Reads on while descendants hold the pipe, for at most [`DRAIN_TIMEOUT`].
     fn drain_output(&mut self) {
         let end = Instant::now() + DRAIN_TIMEOUT;
         self.copy_output();
@@ -322,7 +322,7 @@ impl ProcessSupervisor<'_> {
         }
     }
 
-    /// Copies what is there, up to 1 MiB so that signals and the clock get their turn.
+    /// Copies what is there, at most 1 MiB, so that signals and the clock are checked, too.
     fn copy_output(&mut self) {
         let mut buffer = [0; 64 * 1024];
         for _ in 0..16 {

@@ -1,5 +1,5 @@
-//! A word for plank in the container's termination message, where its exit code alone does not say
-//! whether the marker was written: 127 and 137 are also what a killed entrypoint leaves.
+//! Writes a line for plank into the container's termination message, if the exit code alone does
+//! not say whether the marker was written: a killed entrypoint, too, leaves 127 or 137.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -15,15 +15,15 @@ const PATH: &str = "/dev/termination-log";
 /// `128 + SIGKILL`.
 const KILLED: i32 = 137;
 
-/// Says that the marker is written, of a code that plank would doubt; as far as that is possible.
+/// Says that the marker is written, if the code alone does not. Failures are ignored.
 pub(crate) fn write_termination_message(code: i32) {
     if [crate::INTERNAL_ERROR_CODE, KILLED].contains(&code) {
-        // Without it plank waits for the marker no longer than it would for another entrypoint's.
+        // Without the line, plank gives the upload only as long as with Prow's entrypoint.
         let _ = append_line(Path::new(PATH));
     }
 }
 
-/// Behind what the job has written there.
+/// Adds the line after what the job has written there.
 fn append_line(path: &Path) -> io::Result<()> {
     let mut file = open_regular(path, OpenOptions::new().append(true))?;
     let start = if file.metadata()?.len() == 0 {

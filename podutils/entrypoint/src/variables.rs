@@ -1,19 +1,19 @@
 //! The options in the environment.
 //!
-//! `ENTRYPOINT_OPTIONS` is Prow's. The kubelet puts the values of variables into it that only it
-//! knows (of Secrets, say), and one with a quote in it breaks the JSON. Where such a variable is
-//! meant, plank adds the same options without these words, and each of these words in a variable
-//! of its own, where whatever the kubelet puts is the word.
+//! `ENTRYPOINT_OPTIONS` is Prow's. The kubelet expands variables in it that only it knows (of
+//! Secrets, say), and a value with a quote breaks the JSON. If arguments name such variables, plank
+//! adds the same options without these arguments, and each of these arguments as a variable of its
+//! own, where any value is valid.
 
 use std::ffi::OsStr;
 
 use crate::options::{EntrypointOptions, WrapperOptions};
 
-/// The environment variable that holds [`EntrypointOptions`] as JSON; if it is set, flags are ignored.
+/// Holds [`EntrypointOptions`] as JSON. If it is set, flags are ignored.
 pub const OPTIONS_ENV: &str = "ENTRYPOINT_OPTIONS";
-/// The same without the words that are in variables of their own. Only we read it; it comes first.
+/// The same without arguments that have their own variables. Only we read it; it comes first.
 pub const PLAIN_OPTIONS_ENV: &str = "ENTRYPOINT_PLAIN_OPTIONS";
-/// With the place of a word behind it: the variable of that word.
+/// Followed by the index of an argument: the variable of that argument.
 pub const ARGUMENT_ENV: &str = "ENTRYPOINT_ARGUMENT_";
 
 /// The options, if the environment holds any.
@@ -37,13 +37,13 @@ pub(crate) fn read_options(
     Some(options)
 }
 
-/// Whether a variable is between plank and the entrypoint, and so none of the job's.
+/// Whether a variable is only for the entrypoint, so that the job does not get it.
 pub(crate) fn is_own_variable(name: &OsStr) -> bool {
     name.to_str()
         .is_some_and(|name| name == PLAIN_OPTIONS_ENV || name.starts_with(ARGUMENT_ENV))
 }
 
-/// The files that options name which are no JSON as a whole, so that somebody hears of it.
+/// Finds the paths of log and marker in options that are not JSON, to report the error there.
 pub(crate) fn find_wrapper_files(variable: impl Fn(&str) -> Option<String>) -> WrapperOptions {
     let texts = [variable(PLAIN_OPTIONS_ENV), variable(OPTIONS_ENV)];
     let field = |name: &str| {
@@ -59,7 +59,7 @@ pub(crate) fn find_wrapper_files(variable: impl Fn(&str) -> Option<String>) -> W
     }
 }
 
-/// The last string of that name. Names within words of the job have their quotes escaped.
+/// The last string of that name. Names inside arguments have escaped quotes, so they do not match.
 fn find_string_field(text: &str, name: &str) -> Option<String> {
     let (_, value) = text.rsplit_once(&format!("\"{name}\":"))?;
     let mut values = serde_json::Deserializer::from_str(value).into_iter();

@@ -1,4 +1,4 @@
-//! What a tar says of an entry beside its content.
+//! Masks what a tar says about an entry: its path, link target and owners.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -9,18 +9,18 @@ use tar::{Entry, Header};
 
 use crate::censor::Censor;
 
-/// Of one entry, masked.
+/// The masked names of one entry.
 pub(super) struct MaskedEntryNames {
-    /// With the names of its owners; path and target are still to be set.
+    /// Has the masked owners; the caller still has to set path and target.
     pub(super) header: Header,
     pub(super) path: PathBuf,
-    /// Where a link leads.
+    /// The target of a link.
     pub(super) target: Option<PathBuf>,
-    /// Whether the archive has to be written anew for it.
+    /// Whether something was masked, so that the archive has to be rewritten.
     pub(super) any_masked: bool,
 }
 
-/// Further attributes are no part of what is written anew, so those need not be masked.
+/// PAX attributes are only checked for secrets: a rewritten archive has none.
 pub(super) fn mask_entry_names(
     entry: &mut Entry<'_, impl Read>,
     censor: &Censor,
@@ -52,7 +52,7 @@ pub(super) fn mask_entry_names(
     })
 }
 
-/// The fields of user and group.
+/// The header fields with the names of user and group.
 fn owner_fields(header: &mut Header) -> [&mut [u8]; 2] {
     if header.as_gnu().is_some() {
         let header = header.as_gnu_mut().expect("it is one");

@@ -1,26 +1,26 @@
-//! What a file is, told by its bytes and not by its name.
+//! Detects the format of a file by its bytes, not by its name.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// What a file is, told by its bytes and not by its name.
+/// How a file has to be unpacked before it can be masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileFormat {
-    /// Bytes that mean what they say.
+    /// Is masked as it is.
     Plain,
     Gzip,
     Zip,
     Tar,
-    /// Compressed in a way that is not read here.
+    /// Compressed in a format that is not supported, by its name.
     Opaque(&'static str),
 }
 
 impl FileFormat {
-    /// How much of the beginning [`FileFormat::from_head`] wants.
+    /// How many bytes of a file's start [`FileFormat::from_head`] needs.
     pub(crate) const HEAD: usize = 262;
-    /// How much of the end: where a zip has its directory, whatever stands before it.
+    /// How many bytes of its end: a zip has its directory there, whatever precedes it.
     const TAIL: u64 = 22;
 
-    /// By the first [`Self::HEAD`] bytes.
+    /// Detects the format by the first [`Self::HEAD`] bytes.
     pub(crate) fn from_head(head: &[u8]) -> Self {
         const MAGIC: [(&[u8], FileFormat); 9] = [
             (b"\x1f\x8b", FileFormat::Gzip),
@@ -42,7 +42,7 @@ impl FileFormat {
             .map_or(Self::Plain, |(_, kind)| *kind)
     }
 
-    /// By both ends of a file; leaves it at its beginning.
+    /// Detects the format by both ends of a file, and rewinds the file.
     pub(crate) fn from_file(file: &mut (impl Read + Seek)) -> io::Result<Self> {
         let mut head = Vec::new();
         file.by_ref()

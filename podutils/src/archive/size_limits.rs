@@ -1,19 +1,19 @@
-//! Archives whose table of contents alone would not fit into memory, found before it is read.
+//! Refuses archives whose table of contents would not fit into memory, before it is read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{ArchiveError, MAX_ENTRIES};
 
-/// Names, comments and the like of one archive, in bytes.
+/// Bytes of names, extra fields and comments that one zip may have.
 const MAX_NAMES: u64 = 64 << 20;
-/// A tar entry that is the long name, or the further attributes, of the next.
+/// Bytes of a tar entry that holds the long name, or the attributes, of the next entry.
 const MAX_HEADER: u64 = 1 << 20;
-/// A zip's entry in its directory: the mark, and the part of fixed length.
+/// An entry in a zip's directory: the mark it begins with, and the length of its fixed part.
 const MARK: &[u8; 4] = b"PK\x01\x02";
 const FIXED: usize = 46;
 const CHUNK: usize = 64 << 10;
 
-/// Refuses a tar with a name too long to be held. Leaves it at its beginning.
+/// Refuses a tar with a name too long for memory. Rewinds the file.
 pub(super) fn check_tar(file: &mut (impl Read + Seek)) -> Result<(), ArchiveError> {
     file.seek(SeekFrom::Start(0))?;
     let mut archive = tar::Archive::new(&mut *file);
@@ -32,9 +32,9 @@ pub(super) fn check_tar(file: &mut (impl Read + Seek)) -> Result<(), ArchiveErro
     Ok(())
 }
 
-/// Refuses a zip with more entries, or longer names, than can be held. Leaves it at its beginning.
+/// Refuses a zip with more entries, or longer names, than fit into memory. Rewinds the file.
 ///
-/// Every entry that a reader can find begins with the mark, so there are no more of them.
+/// Every entry that a reader can find begins with the mark, so the count is never too low.
 pub(super) fn check_zip(file: &mut (impl Read + Seek)) -> Result<(), ArchiveError> {
     file.seek(SeekFrom::Start(0))?;
     let (mut entries, mut names) = (0, 0);
@@ -42,7 +42,7 @@ pub(super) fn check_zip(file: &mut (impl Read + Seek)) -> Result<(), ArchiveErro
     loop {
         let read = file.by_ref().take(CHUNK as u64).read_to_end(&mut seen)?;
         let is_end = read == 0;
-        // What begins in the last bytes may go on in the next.
+        // An entry that begins in the last bytes may continue in the next chunk.
         let until = if is_end {
             seen.len()
         } else {
@@ -81,7 +81,7 @@ fn find_bytes(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     }
 }
 
-/// The lengths of name, extra field and comment that follow an entry's fixed part.
+/// The total length of name, extra field and comment, which follow an entry's fixed part.
 fn names_length(entry: &[u8]) -> u64 {
     [28, 30, 32]
         .into_iter()
@@ -90,7 +90,7 @@ fn names_length(entry: &[u8]) -> u64 {
         .sum()
 }
 
-/// The error of a limit, told apart from that of a broken file.
+/// Tells a disk or temporary space that is full apart from a broken file.
 impl From<io::Error> for ArchiveError {
     fn from(error: io::Error) -> Self {
         match error.kind() {

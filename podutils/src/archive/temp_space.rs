@@ -1,4 +1,4 @@
-//! Temporary space: what all archives of a run may take of the disk at once.
+//! Temporary space: the disk space that all archives of a run may use at once.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::sys::statvfs::statvfs;
 use tempfile::SpooledTempFile;
 
-/// The most, in bytes, however much is free.
+/// The upper limit in bytes, however much is free.
 const MOST: u64 = 8 << 30;
-/// If the disk does not tell what is free.
+/// The limit in bytes if the free space is unknown.
 const UNKNOWN: u64 = 1 << 30;
-/// What is smaller is kept in memory while it is looked at.
+/// Files of up to this many bytes are kept in memory.
 const IN_MEMORY: usize = 1 << 20;
 
-/// A folder for temporary files, and how much of its disk they may take.
+/// A folder for temporary files, and how many bytes they may take.
 #[derive(Debug, Clone)]
 pub(crate) struct TempSpace(Arc<TempSpaceState>);
 
@@ -27,7 +27,7 @@ struct TempSpaceState {
 }
 
 impl TempSpace {
-    /// Half of what is free now, so that the job's own files and our log find room, too.
+    /// The limit is half of what is free, so that the job's own files and our log have room, too.
     pub(crate) fn in_folder(dir: &Path) -> Self {
         let free =
             statvfs(dir).map(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()));
@@ -70,7 +70,7 @@ impl TempSpace {
     }
 }
 
-/// A temporary file whose bytes count until it is dropped.
+/// A temporary file whose bytes count against the limit until it is dropped.
 #[derive(Debug)]
 pub(crate) struct SpoolFile {
     file: SpooledTempFile,

@@ -296,7 +296,7 @@ fn all_archives_share_the_space() {
         .censor_file(&zeros[..])
         .unwrap_err();
     assert!(matches!(error, ArchiveError::NoRoom), "{error}");
-    // What is masked is held beside the original for a while.
+    // For a while there are both the original and its masked copy.
     let first = scrub().unwrap();
     assert!(space.taken_bytes() > 0);
     drop(first);

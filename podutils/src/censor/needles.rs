@@ -1,8 +1,8 @@
-//! What is looked for: byte strings of bounded length, sorted.
+//! The byte strings to search for: sorted, and of bounded length.
 //!
-//! A filter over the first bytes tells at nearly every place of a text that nothing begins there;
-//! where it cannot, a binary search does. So memory is little more than the strings themselves (an
-//! automaton takes forty times that), and a place costs a bounded time whatever the text is.
+//! A filter over the first bytes rules out nearly every position of a text; a binary search decides
+//! about the rest. So memory is little more than the strings themselves (an automaton takes forty
+//! times that), and each position takes bounded time, whatever the text is.
 
 mod heads;
 
@@ -10,39 +10,39 @@ use std::ops::Range;
 
 use heads::NeedleHeads;
 
-/// What is longer is cut into pieces.
+/// A string of more bytes is cut into pieces.
 const LONGEST: usize = 128;
-/// Their length; their beginnings are no farther apart.
+/// The length of a piece, in bytes. The starts of two pieces are no farther apart.
 const PIECE: usize = 64;
-/// Their beginnings are no nearer than this, but for the last.
+/// The starts of two pieces are no closer than this many bytes, except for the last piece.
 const STEP: usize = 32;
-/// All pieces together, in bytes: several megabytes of secrets in all their shapes.
+/// Bytes of all pieces together: enough for several megabytes of secrets in all variants.
 const MOST: usize = 256 << 20;
 
-/// The secrets are too large to be looked for; nothing may be shown then.
+/// The secrets are too large to be searched for; then nothing may be shown.
 #[derive(Debug, thiserror::Error)]
 #[error("the secrets cannot be searched for: in all their shapes they take more than {} MiB", MOST >> 20)]
 pub struct SecretsTooLarge;
 
-/// Byte strings to look for.
+/// The byte strings to search for.
 #[derive(Debug)]
 pub(super) struct NeedleSet {
-    /// One after the other, in order.
+    /// All strings, sorted and concatenated.
     bytes: Vec<u8>,
-    /// Where each ends; it begins where the one before ends.
+    /// Where each string ends; it begins where the one before ends.
     ends: Vec<u32>,
-    /// For each the longest other one that it begins with.
+    /// For each string, the longest other string that it begins with.
     shorter: Vec<Option<NeedleIndex>>,
-    /// The length of the longest.
+    /// The length of the longest string.
     longest: usize,
     heads: NeedleHeads,
 }
 
-/// A needle's place in the order, plus one so that an absent one takes no room.
+/// The position of a needle in the order, plus one, so that `Option` takes no extra memory.
 type NeedleIndex = std::num::NonZeroU32;
 
 impl NeedleSet {
-    /// Empty strings are skipped, long ones are cut.
+    /// Skips empty strings and cuts long ones.
     pub(super) fn new<S: AsRef<[u8]>>(
         secrets: impl IntoIterator<Item = S>,
     ) -> Result<Self, SecretsTooLarge> {
@@ -65,7 +65,7 @@ impl NeedleSet {
             heads: NeedleHeads::new(&pieces),
         };
         for piece in pieces {
-            // In this order a string comes after all that it begins with, and nothing else between.
+            // Its longest prefix is the string before it, or one of that string's own prefixes.
             let mut shorter = index_before(needles.ends.len());
             while let Some(at) = shorter
                 && !piece.starts_with(needles.get(position_of(at)))
@@ -85,7 +85,7 @@ impl NeedleSet {
         self.ends.is_empty()
     }
 
-    /// What it takes of the heap, in bytes.
+    /// The heap memory it uses, in bytes.
     #[cfg(test)]
     pub(super) fn heap_size(&self) -> usize {
         self.bytes.capacity()
@@ -93,7 +93,7 @@ impl NeedleSet {
             + self.heads.heap_size()
     }
 
-    /// How much of the text no occurrence can begin in that goes on behind its end.
+    /// The length of the text's beginning in which no needle starts that could end after the text.
     pub(super) fn settled_length(&self, text: &[u8]) -> usize {
         let tail = text.len().saturating_sub(self.longest - 1);
         (tail..text.len())
@@ -101,7 +101,7 @@ impl NeedleSet {
             .unwrap_or(text.len())
     }
 
-    /// Where occurrences lie that begin in the first bytes, in order; those that touch are one.
+    /// The ranges of needles that start before `within`, in order; adjacent ranges are merged.
     pub(super) fn find_ranges(&self, text: &[u8], within: usize) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         let mut from = 0;
@@ -124,7 +124,7 @@ impl NeedleSet {
         let mut before = index_before(self.index_after(text))?;
         let needle = self.get(position_of(before));
         let common = needle.iter().zip(text).take_while(|(a, b)| a == b).count();
-        // Whatever the text begins with, this one begins with too, as it lies between the two.
+        // Each needle that begins the text also begins this one, which lies between the two.
         loop {
             let length = self.get(position_of(before)).len();
             if length <= common {
@@ -134,13 +134,13 @@ impl NeedleSet {
         }
     }
 
-    /// Whether some needle begins with all of the text and is longer.
+    /// Whether a longer needle begins with the whole text.
     fn goes_on(&self, text: &[u8]) -> bool {
         let after = self.index_after(text);
         after < self.ends.len() && self.get(after).starts_with(text)
     }
 
-    /// The place of the first needle behind the text, in order.
+    /// The position of the first needle that sorts after the text.
     fn index_after(&self, text: &[u8]) -> usize {
         let (mut low, mut high) = (0, self.ends.len());
         while low < high {
@@ -160,7 +160,7 @@ impl NeedleSet {
     }
 }
 
-/// The needle before a place.
+/// The needle before the position `after`.
 fn index_before(after: usize) -> Option<NeedleIndex> {
     NeedleIndex::new(
         u32::try_from(after).expect("each has a byte, and there are no more than MOST"),
@@ -171,8 +171,8 @@ fn position_of(index: NeedleIndex) -> usize {
     index.get() as usize - 1
 }
 
-/// Pieces that together cover a string. So however long it is, no more than a piece has to be held
-/// back or compared, and a part of it that is printed alone is hidden as well.
+/// Cuts a string into pieces that together cover it. So at most a piece has to be held back or
+/// compared, however long the string is, and a part of it that is printed alone is masked, too.
 fn cut_pieces(secret: &[u8]) -> Vec<&[u8]> {
     if secret.len() <= LONGEST {
         return if secret.is_empty() {
@@ -184,7 +184,7 @@ fn cut_pieces(secret: &[u8]) -> Vec<&[u8]> {
     let mut pieces = vec![&secret[..PIECE]];
     let mut from = 0;
     while from + PIECE < secret.len() {
-        // Not at white space: texts are full of it, and each would have to be looked at closely.
+        // Avoids white space: it is so common in texts that the filter would rule out little.
         let next = from + PIECE;
         let start = (from + STEP..=next)
             .rev()

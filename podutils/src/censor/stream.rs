@@ -1,18 +1,18 @@
-//! One pass over bytes that come in pieces.
+//! Masks bytes that arrive in chunks.
 
 use std::sync::Arc;
 
 use super::MASK;
 use super::needles::NeedleSet;
 
-/// One pass over bytes that come in pieces, however they were cut.
+/// Masks one stream of bytes. The result does not depend on where the chunks were cut.
 #[derive(Debug)]
 pub struct CensorStream {
-    /// `None` if there is nothing to hide.
+    /// `None` if there is nothing to mask.
     needles: Option<Arc<NeedleSet>>,
-    /// As it came: what may turn out to be the beginning of a secret.
+    /// Unmasked bytes that may turn out to be the beginning of a secret.
     held: Vec<u8>,
-    /// How much of that lies in a secret that began before it.
+    /// How many of these bytes belong to a secret that began before them.
     covered: usize,
     masked: bool,
 }
@@ -27,10 +27,10 @@ impl CensorStream {
         }
     }
 
-    /// Takes the next bytes and returns, masked, all that can become no secret any more: whatever
-    /// comes next, only an end that some secret begins with is held back, of 127 bytes at most.
+    /// Takes the next bytes and returns, masked, all that no later byte can turn into a secret.
+    /// Only an end that some secret begins with is held back: at most 127 bytes.
     ///
-    /// So a live view needs no further word: a line that ends like no secret begins is out at once.
+    /// So a live view needs no flush: a line comes at once unless a secret begins like its end.
     #[must_use]
     pub fn push(&mut self, chunk: Vec<u8>) -> Vec<u8> {
         let Some(needles) = self.needles.clone() else {
@@ -45,7 +45,7 @@ impl CensorStream {
         self.release_settled(&needles, settled)
     }
 
-    /// Ends the stream: what was held back.
+    /// Ends the stream and returns what was held back, masked.
     #[must_use]
     pub fn finish(&mut self) -> Vec<u8> {
         match self.needles.clone() {
@@ -60,7 +60,7 @@ impl CensorStream {
         self.masked
     }
 
-    /// The first bytes, masked. No secret that begins in them goes on in what is still to come.
+    /// Returns the first bytes, masked. No secret that begins in them continues in later chunks.
     fn release_settled(&mut self, needles: &NeedleSet, settled: usize) -> Vec<u8> {
         let found = needles.find_ranges(&self.held, settled);
         self.masked |= !found.is_empty();

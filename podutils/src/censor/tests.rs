@@ -45,7 +45,7 @@ fn holds_back_only_what_a_secret_begins_with() {
         ("45 no", "012345 no"),
         ("012345678", ""),
         ("9.", "XXXXXXXXXX."),
-        // The first is covered already, the last may begin another.
+        // The first two are masked; the last may begin another secret.
         ("aba", "XX"),
         ("b", ""),
         ("", ""),
@@ -73,7 +73,7 @@ fn json_is_masked_as_it_reads() {
     );
 }
 
-/// A key of 135 kB in 2,100 lines, as no two are alike.
+/// A key of 135 kB: 2,100 lines, no two of them alike.
 fn large_secret() -> String {
     let mut state = 1u64;
     let mut line = || -> String {
@@ -114,7 +114,7 @@ fn a_large_secret_costs_little_memory() {
     );
 }
 
-/// Every byte that any occurrence covers, found the slow way.
+/// Masks every byte that any occurrence covers, by brute force.
 fn reference(secrets: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
     let mut out = text.to_vec();
     for secret in secrets.iter().filter(|s| !s.is_empty()) {
@@ -127,7 +127,7 @@ fn reference(secrets: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What comes out of a stream that is fed in pieces, and the most that was held back.
+/// The output of a stream that is fed in chunks, and the most bytes that it held back.
 fn in_pieces(censor: &Censor, text: &[u8], cuts: &[usize]) -> (Vec<u8>, usize) {
     let mut stream = censor.start_stream();
     let (mut rest, mut out, mut held) = (text, Vec::new(), 0);
@@ -156,8 +156,8 @@ proptest! {
         prop_assert_eq!(&out, &reference(&secrets, text.as_bytes()));
     }
 
-    /// Secrets of any bytes and lengths, some of them beginnings and ends of others, in a text of
-    /// whole ones, of halves, and of what stands between.
+    /// Secrets of any bytes and lengths, some of them beginnings or ends of others. The text has
+    /// whole secrets, parts of secrets, and other text between them.
     #[test]
     fn whatever_the_secrets_are_no_occurrence_is_left(
         seeds in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 1..4),

@@ -1,4 +1,4 @@
-//! The shapes a secret takes on its way into a log.
+//! The variants of a secret: the forms in which programs print it.
 
 mod base64;
 mod json;
@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 
 use parts::{SecretPart, split_secret};
 
-/// What is shorter makes hexadecimal numbers that are anybody's.
+/// Values of fewer bytes are not searched for in hexadecimal: such numbers are too common.
 const HEX_FROM: usize = 4;
 
-/// What to look for to hide `raw`: the value, and what it is made of (lines, and the strings of a
-/// JSON document), each as it is and in the shapes in which programs print it.
+/// The byte strings that have to be masked to hide `raw`: the value and its parts (lines, and the
+/// strings of a JSON document), each as it is and in the forms in which programs print it.
 ///
 /// Empty if the value is no secret: blank, `true` or `false`, or, trimmed, shorter than
 /// `minimum_length` bytes.
@@ -31,13 +31,13 @@ pub fn secret_variants(raw: &[u8], minimum_length: usize) -> Vec<Vec<u8>> {
             collect_shapes(&part, &mut found);
         }
     }
-    // With the line's end that it is read with, the last characters are others.
+    // A line's end that was encoded with the value changes the last characters.
     base64::collect_whole(raw, &mut found);
     found.into_iter().collect()
 }
 
-/// Whether a value would be a secret if it were not shorter than `minimum_length` bytes, trimmed:
-/// such a value stays in clear, and somebody should be told.
+/// Whether a value is no secret only because it is, trimmed, shorter than `minimum_length` bytes.
+/// Such a value stays in clear, which callers should report.
 #[must_use]
 pub fn is_too_short(raw: &[u8], minimum_length: usize) -> bool {
     let trimmed = raw.trim_ascii();
@@ -50,7 +50,7 @@ fn is_blank_or_bool(trimmed: &[u8]) -> bool {
         || trimmed.eq_ignore_ascii_case(b"false")
 }
 
-/// Every shape of a part.
+/// Collects every variant of a part.
 fn collect_shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
     let value = part.bytes();
     found.insert(value.to_vec());
@@ -60,7 +60,7 @@ fn collect_shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
         json::collect_escapes(text, &mut written);
         markup::collect_escapes(text, part.is_quoted_twice(), &mut written);
         shell::collect_quotes(text, &mut written);
-        // A line of a log is often a string in JSON, whatever it shows.
+        // A log line is often JSON, which escapes whatever text is in it once more.
         for text in written {
             if part.is_quoted_twice() {
                 json::collect_nested(&text, found);
@@ -86,7 +86,7 @@ fn encode_hex(value: &[u8], digits: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A text with some of its characters written in another way; `None` leaves one as it is.
+/// Replaces some characters of a text; `None` leaves a character as it is.
 fn replace_chars(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,4 +1,4 @@
-//! A command that takes too long is stopped, with the commands that it began.
+//! Stops a command that takes too long, and the commands that it started.
 
 use std::process::Child;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -10,17 +10,17 @@ use nix::unistd::Pid;
 
 use super::git::CloneDeadline;
 
-/// What its output ends with.
+/// The last line of the output of a command that was stopped.
 pub(super) const TIMEOUT_MESSAGE: &str = "fatal: cloning takes too long and was stopped\n";
 
-/// A thread beside a command.
+/// A thread that kills a command at its deadline.
 pub(super) struct CommandTimeout {
     done: mpsc::Sender<()>,
     thread: JoinHandle<bool>,
 }
 
 impl CommandTimeout {
-    /// Of a child with a process group of its own.
+    /// The child must have a process group of its own.
     pub(super) fn start_timer(child: &Child, deadline: CloneDeadline) -> Self {
         let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
         let (done, ended) = mpsc::channel();
@@ -28,7 +28,7 @@ impl CommandTimeout {
             let left = deadline.0.saturating_duration_since(Instant::now());
             let is_late = ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout);
             if let Some(group) = group.filter(|_| is_late) {
-                // It may have ended this moment.
+                // The command may have ended just now.
                 let _ = killpg(group, Signal::SIGKILL);
             }
             is_late
@@ -36,7 +36,7 @@ impl CommandTimeout {
         Self { done, thread }
     }
 
-    /// Whether the command was stopped. It has ended.
+    /// Whether the command was stopped. Must be called after the command has ended.
     pub(super) fn was_stopped(self) -> bool {
         drop(self.done);
         self.thread.join().unwrap_or(false)

@@ -1,6 +1,6 @@
-//! How git proves who we are: cookies, SSH keys, a token or a GitHub App.
+//! The credentials of git: cookies, SSH keys, a token or a GitHub App.
 //!
-//! Nothing of it is an argument or is written into the clone: git gets it by environment.
+//! Git gets them by environment: none is an argument or is written into the clone.
 
 use std::fs;
 
@@ -24,9 +24,9 @@ use super::ssh;
 pub(super) struct CloneCredentials {
     environment: GitEnvironment,
     source: TokenSource,
-    /// Of the GitHub whose hosts may see a token.
+    /// The API endpoints of the GitHub whose hosts may get a token.
     github_api_endpoints: Vec<String>,
-    /// A home without anybody's configuration, and the known hosts.
+    /// Has the known hosts, and is git's `HOME` if the environment names none.
     _home: tempfile::TempDir,
 }
 
@@ -47,7 +47,7 @@ impl std::fmt::Debug for TokenSource {
 }
 
 impl CloneCredentials {
-    /// Reads the files; talks to nobody.
+    /// Reads the files, without network access.
     pub(super) fn new(options: &ClonerefsOptions) -> anyhow::Result<Self> {
         let home = tempfile::tempdir().context("making a temporary folder")?;
         let mut environment = GitEnvironment::default();
@@ -77,8 +77,8 @@ impl CloneCredentials {
         })
     }
 
-    /// What git needs for one reference. Not getting a token for GitHub is an error: without it
-    /// the clone could only fail later, or worse, be another one. Another host gets none.
+    /// The environment of git for one reference. It is an error if GitHub gives no token: without
+    /// it the clone would fail later or, worse, get other content. Other hosts get no token.
     pub(super) async fn git_environment(&self, refs: &Refs) -> anyhow::Result<GitEnvironment> {
         let uri = plan::repository_uri(refs);
         let Some(origin) = origin_of_github(&uri, &self.github_api_endpoints) else {
@@ -136,7 +136,7 @@ fn load_token_source(options: &ClonerefsOptions) -> anyhow::Result<TokenSource> 
     }
 }
 
-/// The client as its flags would make it: their defaults are the right ones here too.
+/// Makes the client from flags, because their defaults are the right ones here, too.
 fn app_client(
     options: &ClonerefsOptions,
     id: &str,

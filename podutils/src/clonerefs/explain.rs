@@ -1,6 +1,6 @@
-//! Why a clone failed, in a sentence for whoever opened the pull request. Pure.
+//! Explains why a clone failed, in a sentence for the author of the pull request. Pure.
 //!
-//! Reads the records of our clonerefs and of Prow's: both hold git's own words, and nothing that
+//! Reads the records of our clonerefs and of Prow's: both hold git's own messages, and nothing that
 //! a job has printed.
 
 use common::prowjob::Refs;
@@ -10,9 +10,9 @@ use super::record::{CloneRecord, CommandRecord};
 
 /// Files in conflict that are named; the others are counted.
 const MAX_FILES: usize = 3;
-/// Lines kept of what git said.
+/// Lines kept of git's output.
 const MAX_LINES: usize = 20;
-/// In characters: a status on GitHub has room for some ninety.
+/// In characters: a status on GitHub has room for about ninety.
 const MAX_REASON: usize = 160;
 
 /// Why a clone failed.
@@ -20,15 +20,15 @@ const MAX_REASON: usize = 160;
 pub struct CloneFailure {
     /// Such as `conflict in main.txt with main: rebase #7`.
     pub summary: String,
-    /// The command that failed and the end of what it said, without credentials.
+    /// The command that failed and the end of its output, without credentials.
     pub lines: Vec<String>,
 }
 
-/// What the records say of the first clone that failed; `None` if none did.
+/// Explains the first clone in the records that failed; `None` if none did.
 #[must_use]
 pub fn explain_clone_failure(records: &[CloneRecord]) -> Option<CloneFailure> {
     let record = records.iter().find(|record| record.failed)?;
-    // The first command that fails is the last.
+    // A clone ends with the first command that fails.
     let failed = |command: &&CommandRecord| !command.error.is_empty();
     let none = CommandRecord::default();
     let command = record.commands.iter().rfind(failed).unwrap_or(&none);
@@ -51,7 +51,7 @@ pub fn explain_clone_failure(records: &[CloneRecord]) -> Option<CloneFailure> {
     })
 }
 
-/// ` acme/calc at main`; empty for what is about no repository.
+/// Such as ` acme/calc at main`; empty if the record is not about a repository.
 fn describe_repo(refs: &Refs) -> String {
     match (refs.repo.as_str(), refs.base_ref.as_str()) {
         ("", _) => String::new(),
@@ -60,7 +60,7 @@ fn describe_repo(refs: &Refs) -> String {
     }
 }
 
-/// A merge that stopped: the files, and what does not fit together.
+/// Explains a merge conflict: names the files, and what does not merge.
 fn explain_conflict(refs: &Refs, command: &CommandRecord, output: &str) -> Option<String> {
     let mut files: Vec<&str> = output.lines().filter_map(file_in_conflict).collect();
     files.dedup();
@@ -105,7 +105,7 @@ fn file_in_conflict(line: &str) -> Option<&str> {
     told.split(ends).next()
 }
 
-/// A ref, a commit or a repository that is not there.
+/// Explains a ref or a commit that does not exist.
 fn explain_missing(refs: &Refs, output: &str) -> Option<String> {
     let after = |what: &str| {
         let (_, rest) = output.split_once(what)?;
@@ -124,7 +124,7 @@ fn explain_missing(refs: &Refs, output: &str) -> Option<String> {
     })
 }
 
-/// What git's words mean, where that is known; else its last word.
+/// What git's message means, if that is known; else git's last message.
 fn explain_output(output: &str) -> Option<String> {
     const KNOWN: [(&str, &str); 7] = [
         (
@@ -187,7 +187,7 @@ fn unknown_host(output: &str) -> Option<&str> {
     first_after(output, &words, |c| c.is_whitespace() || c == ':')
 }
 
-/// `127.0.0.1:9` of curl's "Failed to connect to 127.0.0.1 port 9", or of ssh's words.
+/// `127.0.0.1:9` of curl's "Failed to connect to 127.0.0.1 port 9", or of ssh's message.
 fn silent_host(output: &str) -> Option<String> {
     let words = ["Failed to connect to ", "ssh: connect to host "];
     let host = first_after(output, &words, char::is_whitespace)?;
@@ -195,7 +195,7 @@ fn silent_host(output: &str) -> Option<String> {
     Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// The word that stands after one of these.
+/// The text that follows one of these words, up to `end`.
 fn first_after<'a>(text: &'a str, words: &[&str], end: fn(char) -> bool) -> Option<&'a str> {
     let rest = words
         .iter()
@@ -211,7 +211,7 @@ fn shorten_reason(text: &str) -> String {
     }
 }
 
-/// The command as one would type it, and the end of its output.
+/// The command as one would type it, the end of its output, and its error.
 fn command_lines(command: &CommandRecord, output: &str) -> Vec<String> {
     let typed = strip_url_credentials(&command.command);
     let typed = match typed.split_once(" git ") {

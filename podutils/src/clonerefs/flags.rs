@@ -1,4 +1,4 @@
-//! clonerefs by hand: its flags, as Prow spells them.
+//! The flags of clonerefs, as Prow spells them.
 
 use std::ffi::OsString;
 

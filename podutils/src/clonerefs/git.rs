@@ -1,4 +1,4 @@
-//! Runs one command: its environment, its output, and another try where that may help.
+//! Runs one command: sets its environment, captures its output, and retries where that may help.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -12,27 +12,27 @@ use super::command_timeout::{CommandTimeout, TIMEOUT_MESSAGE};
 use super::plan::CloneStep;
 use super::record::CommandRecord;
 
-/// Output beyond this is cut: the records are read into memory and shown on a page.
+/// Output beyond this many bytes is cut: records are read into memory and shown on a page.
 const OUTPUT_LIMIT: u64 = 1 << 20;
 
-/// For all commands of one reference. Nobody waits as long for a job to begin.
+/// For all commands of one reference. Nobody waits that long for a job to begin.
 const CLONE_TIMEOUT: Duration = Duration::from_hours(2);
-/// Seconds that a transfer over HTTP may bring no byte.
+/// Seconds for which a transfer over HTTP may bring no byte.
 const STALL_SECONDS: &str = "300";
 
 /// What all commands of one reference share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GitEnvironment {
-    /// Added to what this process has; may hold secrets, so it is never shown.
+    /// Added to the variables of this process. May hold secrets, so it is never shown.
     pub(super) vars: Vec<(String, String)>,
-    /// Configuration for git alone, which so needs no file and no argument.
+    /// Git's configuration, which is passed by environment and needs no file and no argument.
     pub(super) config: Vec<(String, String)>,
     /// Masks commands and output.
     pub(super) censor: Censor,
     pub(super) deadline: CloneDeadline,
 }
 
-/// When the commands of one reference have to be done.
+/// When the commands of one reference have to have ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CloneDeadline(pub(super) Instant);
 
@@ -42,12 +42,12 @@ impl Default for CloneDeadline {
     }
 }
 
-/// Waits before each try after the first.
+/// The waits before each try after the first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FetchBackoff(pub(super) &'static [Duration]);
 
 impl FetchBackoff {
-    /// A little more than a minute: a commit that was pushed this moment may not be everywhere
+    /// A little more than a minute: a commit that was pushed just now may not be on every server
     /// yet.
     pub(super) const FETCH: Self = Self(&[
         Duration::from_millis(100),
@@ -62,7 +62,7 @@ impl FetchBackoff {
     ]);
 }
 
-/// Whether the same fetch may not go better later.
+/// Whether a retry of the same fetch is of no use.
 fn is_permanent(output: &str) -> bool {
     const PERMANENT: [&str; 9] = [
         "Repository not found",
@@ -75,7 +75,7 @@ fn is_permanent(output: &str) -> bool {
         "invalid refspec",
         "transport '",
     ];
-    // What git says of an address where there is no repository.
+    // Git's message for an address without a repository.
     let is_not_found = |line: &str| {
         let line = line.strip_prefix("fatal: repository '");
         line.is_some_and(|line| line.trim_end().ends_with("' not found"))
@@ -84,7 +84,7 @@ fn is_permanent(output: &str) -> bool {
 }
 
 impl GitEnvironment {
-    /// Runs a step, a fetch more than once if need be; the record of each try is added.
+    /// Runs a step, and retries a fetch where that may help. Adds a record of each try.
     pub(super) fn run_step(
         &self,
         step: &CloneStep,
@@ -133,13 +133,13 @@ impl GitEnvironment {
         (record, ok)
     }
 
-    /// Standard output of a command that is not recorded, if it succeeds.
+    /// Output of a command that is not recorded, if the command succeeds.
     pub(super) fn query_output(&self, step: &CloneStep) -> Option<String> {
         let (output, status) = self.capture_output(step).ok()?;
         status.success().then(|| output.trim().to_owned())
     }
 
-    /// Both outputs in the order they came.
+    /// Runs a command and returns standard output and error together, in the order they came.
     fn capture_output(
         &self,
         step: &CloneStep,
@@ -159,15 +159,15 @@ impl GitEnvironment {
             .envs(self.vars.iter().map(|(k, v)| (k, v)))
             .envs(self.git_config())
             .envs(step.env.iter().map(|(k, v)| (*k, v)))
-            // Messages are read by `hope`; a question would wait for an answer for ever.
+            // `is_permanent` reads the messages. A prompt would wait for an answer for ever.
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_MERGE_AUTOEDIT", "no")
-            // Git's own children have to end with it.
+            // Git's child processes have to end with it.
             .process_group(0);
         let mut child = process.spawn()?;
         let watch = CommandTimeout::start_timer(&child, self.deadline);
-        // Holds the writing ends: without this the pipe would never end.
+        // It holds the write ends: while they are open, the pipe does not end.
         drop(process);
         let mut output = Vec::new();
         reader
@@ -186,13 +186,13 @@ impl GitEnvironment {
 
     fn git_config(&self) -> Vec<(String, String)> {
         const OWN: [(&str, &str); 6] = [
-            // A collection in the background would race with whoever reads the clone next.
+            // A garbage collection in the background would race with the next reader of the clone.
             ("gc.auto", "0"),
             ("maintenance.auto", "false"),
             // Git's advice would fill the log that people look for an error in.
             ("advice.detachedHead", "false"),
             ("init.defaultBranch", "master"),
-            // A transfer that stands still is tried again.
+            // A transfer that stalls is ended and tried again.
             ("http.lowSpeedLimit", "1"),
             ("http.lowSpeedTime", STALL_SECONDS),
         ];
@@ -255,7 +255,7 @@ mod tests {
             ..GitEnvironment::default()
         };
         let mut records = Vec::new();
-        // The child of a child, too, which holds the output open.
+        // The script's own child, which holds the output open, has to end, too.
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("fetch"), "echo begun; sleep 60 & wait").unwrap();
         let fetch = CloneStep {

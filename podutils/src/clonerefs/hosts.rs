@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Where repositories are, if the API is GitHub's own or a proxy in front of it.
+/// The origin of repositories if the API is GitHub's own or a proxy in front of it.
 const GITHUB: &str = "https://github.com";
 
-/// The origin (`scheme://host[:port]`) of an address to clone from, if it is one of the GitHub
-/// whose API is at one of `endpoints`: only over TLS, but for this machine's own.
+/// The origin (`scheme://host[:port]`) of a clone address, if it belongs to the GitHub whose API is
+/// at one of `endpoints`. It has to use TLS, unless it is on this machine.
 ///
-/// A repository's own configuration may name any other address, so no other gets a token.
+/// A repository's own configuration may name any other address, so no other address gets a token.
 pub(super) fn origin_of_github(clone_uri: &str, endpoints: &[String]) -> Option<String> {
     let origin = safe_origin(&Url::parse(clone_uri).ok()?)?;
     let is_known = match endpoints {
@@ -20,8 +20,8 @@ pub(super) fn origin_of_github(clone_uri: &str, endpoints: &[String]) -> Option<
     is_known.then_some(origin)
 }
 
-/// The origin of the repositories whose API this is: `api.HOST` and `HOST/api/v3` are those of
-/// `HOST`, and whatever else is not on this machine passes requests on to GitHub.
+/// The origin of the repositories behind an API: `HOST` for `api.HOST` and `HOST/api/v3`. Any other
+/// API that is not on this machine is a proxy of GitHub.
 fn repository_origin(endpoint: &str) -> String {
     let github = || GITHUB.to_owned();
     let Ok(url) = Url::parse(endpoint) else {

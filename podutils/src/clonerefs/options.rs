@@ -3,11 +3,11 @@
 use common::prowjob::Refs;
 use serde::{Deserialize, Serialize};
 
-/// What to clone, where to, and with whose credentials.
+/// What to clone, where to, and with which credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClonerefsOptions {
-    /// Clones land below `src/` in here.
+    /// Repositories are cloned into folders below `src/` in this one.
     pub src_root: String,
     /// Where the records are written as JSON.
     pub log: String,

@@ -1,4 +1,4 @@
-//! The commands that make a tree, as values: decided here, run elsewhere.
+//! Plans the commands that make a merged tree, as values. It does not run them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use common::prowjob::Refs;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CloneStep {
     pub(super) dir: PathBuf,
-    /// Shown with the command; secrets are not among them.
+    /// Shown with the command, so they hold no secrets.
     pub(super) env: Vec<(&'static str, String)>,
     pub(super) args: Vec<String>,
 }
@@ -24,25 +24,25 @@ impl CloneStep {
         }
     }
 
-    /// Only a fetch talks to another machine, and so may go better the next time.
+    /// Whether a retry may help: only a fetch talks to another machine.
     pub(super) fn is_fetch(&self) -> bool {
         self.args.get(1).is_some_and(|verb| verb == "fetch")
     }
 }
 
-/// For the commits that merging makes.
+/// The author of merge commits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MergeAuthor<'a> {
     pub(super) name: &'a str,
     pub(super) email: &'a str,
 }
 
-/// Where a reference lands.
+/// The folder that a reference is cloned into.
 pub(super) fn clone_dir(src_root: &str, refs: &Refs) -> PathBuf {
     refs.clone_dir(src_root).into()
 }
 
-/// Where it is fetched from.
+/// The address that a reference is fetched from.
 pub(super) fn repository_uri(refs: &Refs) -> String {
     if !refs.clone_uri.is_empty() {
         refs.clone_uri.clone()
@@ -53,7 +53,7 @@ pub(super) fn repository_uri(refs: &Refs) -> String {
     }
 }
 
-/// The base: from nothing to a branch of its name at its commit.
+/// The commands from an empty folder to a branch with the name and commit of the base.
 pub(super) fn commands_for_base_ref(
     refs: &Refs,
     dir: &Path,
@@ -117,7 +117,7 @@ pub(super) fn commands_for_base_ref(
     } else {
         &refs.base_sha
     };
-    // The dashes: a file may have the name of a branch.
+    // The dashes are needed where a file has the name of a branch.
     steps.push(git(&["checkout", target, "--"]));
     if !refs.base_ref.is_empty() {
         steps.push(git(&["branch", "--force", &refs.base_ref, target]));
@@ -126,10 +126,10 @@ pub(super) fn commands_for_base_ref(
     steps
 }
 
-/// The pull requests, merged one after the other, and then the submodules.
+/// The commands that merge the pull requests one after the other and then fetch submodules.
 ///
-/// Each merge is dated a second after the one before, beginning with the base commit's own
-/// time: so the same input makes the same commits wherever it runs.
+/// Each merge is dated a second after the one before, starting from the base commit's own time. So
+/// the same input makes the same commits wherever it runs.
 pub(super) fn commands_for_pull_refs(
     refs: &Refs,
     dir: &Path,
@@ -177,7 +177,7 @@ fn fetch_filter(refs: &Refs) -> &'static str {
     if blobless { "--filter=blob:none" } else { "" }
 }
 
-/// Two references of one repository in one folder would undo each other.
+/// Finds two references with the same folder, which would undo each other.
 pub(super) fn find_collision(src_root: &str, all: &[Refs]) -> Option<String> {
     let mut taken = BTreeMap::new();
     all.iter().find_map(|refs| {

@@ -1,9 +1,9 @@
-//! `clone.json`: what was done to clone, for initupload to judge and people to read.
+//! `clone.json`: the records of what clonerefs did, for initupload to judge and people to read.
 
 use common::prowjob::Refs;
 use serde::{Deserialize, Serialize};
 
-/// All that was done for one reference, or to set up the environment (then `refs` is empty).
+/// All commands for one reference, or to set up the environment (then `refs` is empty).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CloneRecord {
@@ -12,7 +12,7 @@ pub struct CloneRecord {
     pub commands: Vec<CommandRecord>,
     #[serde(skip_serializing_if = "is_false")]
     pub failed: bool,
-    /// The commit that is checked out at the end; empty if it could not be told.
+    /// The commit that is checked out at the end; empty if it is unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub final_sha: String,
     /// Nanoseconds.

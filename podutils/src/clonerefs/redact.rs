@@ -1,18 +1,18 @@
-//! Texts of records, replaced wherever they stand.
+//! Replaces texts in records, at any depth.
 
 use common::redact::strip_url_credentials;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A value without the credentials of the addresses in it; the names of fields stay.
+/// Removes the credentials from all addresses in a value; the names of fields stay.
 pub(crate) fn redact_credentials<T: Serialize + DeserializeOwned>(value: &T) -> T {
     let json = serde_json::to_value(value).expect("it is written as JSON");
     let json = map_texts(json, &strip_url_credentials);
     serde_json::from_value(json).expect("a text stays a text")
 }
 
-/// JSON with every text in it replaced; the names of fields stay.
+/// Replaces every text in JSON; the names of fields stay.
 pub(crate) fn map_texts(value: Value, replace: &impl Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => Value::String(replace(&text)),

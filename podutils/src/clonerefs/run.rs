@@ -1,4 +1,4 @@
-//! One run of clonerefs: all references at once, and the records of it.
+//! One run of clonerefs: clones all references at once and writes the records.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +20,7 @@ use super::record::{CloneRecord, CommandRecord};
 use super::redact::redact_credentials;
 use super::validate::validate_refs;
 
-/// Clones all references and writes the records, whether it went well or not.
+/// Clones all references and writes the records, even if a clone failed.
 pub async fn run_clonerefs(options: &ClonerefsOptions) -> anyhow::Result<ExitCode> {
     let records = clone_all(options).await;
     let failed = records.iter().any(|record| record.failed);
@@ -77,7 +77,7 @@ async fn clone_all(options: &ClonerefsOptions) -> Vec<CloneRecord> {
             })
         })
         .collect();
-    // The environment has a record of its own, as readers expect.
+    // Readers expect a first record for the environment. The others are in the options' order.
     let mut records = vec![CloneRecord::default()];
     for clone in clones {
         records.push(
@@ -89,7 +89,7 @@ async fn clone_all(options: &ClonerefsOptions) -> Vec<CloneRecord> {
     records
 }
 
-/// In the order of the options, so that two runs have the same log.
+/// Clones one reference. Every failure becomes a failed record.
 async fn clone_refs(
     options: &ClonerefsOptions,
     credentials: &CloneCredentials,
@@ -138,7 +138,7 @@ fn clone_blocking(
     record
 }
 
-/// The first step that fails is the last.
+/// Runs all steps up to the first that fails.
 fn checkout_refs(
     options: &ClonerefsOptions,
     environment: &GitEnvironment,

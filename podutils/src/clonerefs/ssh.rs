@@ -1,8 +1,8 @@
-//! How git calls `ssh`: keys, and the hosts that are known.
+//! The `ssh` command of git: its keys and known hosts.
 //!
-//! A job may name known hosts (`ssh_host_fingerprints`). One that names none can clone from
-//! GitHub, whose keys are public and known here, and from whatever host the image knows. Nobody
-//! is asked, and no host is trusted at first sight.
+//! A job may name known hosts (`ssh_host_fingerprints`). A job that names none can clone from
+//! GitHub, whose public keys are built in, and from the hosts that the image knows. There is no
+//! prompt, and a host that is not known is not trusted.
 
 use std::fs;
 use std::io::Write;
@@ -12,15 +12,15 @@ use anyhow::Context;
 
 use super::options::ClonerefsOptions;
 
-/// As GitHub publishes them at <https://api.github.com/meta>.
+/// GitHub's host keys, as published at <https://api.github.com/meta>.
 const GITHUB_KNOWN_HOSTS: &str = include_str!("github_known_hosts");
-/// What an image knows.
+/// The known hosts of the image.
 const IMAGE_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";
-/// A server that says nothing for five minutes is given up.
+/// Ends a connection if the server sends nothing for five minutes.
 const ALIVE: &str = " -o ServerAliveInterval=30 -o ServerAliveCountMax=10";
 
-/// `ssh` with the keys and known hosts of the options; `None`: what the environment has is meant,
-/// as the options name nothing and the environment has a command of its own (`is_ours` is false).
+/// `ssh` with the keys and known hosts of the options. `None` if the options name neither and the
+/// environment has its own command (`is_ours` is false), which git then uses.
 pub(super) fn ssh_command(
     options: &ClonerefsOptions,
     home: &Path,
@@ -75,7 +75,7 @@ fn collect_keys(path: &Path, keys: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Git hands the command to a shell.
+/// Quotes a word for the shell that git runs the command with.
 fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,9 +1,9 @@
-//! What may stand in a git command: nothing that is an option, a path out, or another ref.
+//! Validates what goes into a git command: no options, no paths out of a folder, no other refs.
 
 use common::prowjob::Refs;
 use common::redact::strip_url_credentials;
 
-/// Says what is wrong with a reference, for the people who read the clone's log.
+/// Checks a reference. The error says what is wrong, for the readers of the clone's log.
 pub(super) fn validate_refs(refs: &Refs) -> Result<(), String> {
     check_path("org", &refs.org)?;
     if refs.repo.is_empty() {
@@ -48,7 +48,7 @@ fn refusal_message(field: &str, value: &str) -> String {
     )
 }
 
-/// The rules of `git check-ref-format`, except that one level is enough.
+/// Applies the rules of `git check-ref-format`, but accepts a name without a slash.
 fn check_ref_name(field: &str, name: &str) -> Result<(), String> {
     let bad_char = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
     let bad = name.is_empty()
@@ -69,7 +69,7 @@ fn check_ref_name(field: &str, name: &str) -> Result<(), String> {
     }
 }
 
-/// An object id, or nothing.
+/// Accepts an object id, or nothing.
 fn check_sha(field: &str, sha: &str) -> Result<(), String> {
     let good = sha.is_empty()
         || ((7..=64).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit()));
@@ -80,7 +80,7 @@ fn check_sha(field: &str, sha: &str) -> Result<(), String> {
     }
 }
 
-/// A path that stays below where it is put; empty segments and `.` make no difference there.
+/// Accepts a path that stays below its folder; empty segments and `.` do no harm.
 fn check_path(field: &str, path: &str) -> Result<(), String> {
     if path.chars().any(char::is_control) || path.split('/').any(|part| part == "..") {
         Err(refusal_message(field, path))
@@ -89,7 +89,7 @@ fn check_path(field: &str, path: &str) -> Result<(), String> {
     }
 }
 
-/// A URL or `host:path`; not `ext::…`, which runs a command.
+/// Accepts a URL or `host:path`, but not `ext::…`, which runs a command.
 fn check_remote(field: &str, uri: &str) -> Result<(), String> {
     let bad = uri.starts_with('-')
         || uri.contains("::")

@@ -1,13 +1,13 @@
-//! Where to upload by hand: flags, as Prow spells them.
+//! The upload options as flags, as Prow spells them.
 
 use common::prowjob::{GcsConfiguration, PathStrategy};
 
 use super::GcsUploadOptions;
 
-/// The flags of whatever uploads.
+/// The flags of every utility that uploads.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UploadFlags {
-    /// A folder below the job's own, for all that is uploaded.
+    /// A folder below the job's folder; everything is uploaded into it.
     #[arg(long, default_value = "")]
     sub_dir: String,
     /// How a repository becomes a part of the path: explicit, legacy or single.

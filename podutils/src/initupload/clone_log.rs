@@ -1,4 +1,4 @@
-//! `clone-log.txt`: the clone for people to read, in Prow's form.
+//! `clone-log.txt`: the clone's log for people to read, in Prow's format.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What clonerefs tells, and what of it may be shown.
+//! Reads the records of clonerefs and censors them.
 
 use anyhow::Context;
 use common::prowjob::Refs;
@@ -13,23 +13,23 @@ use crate::secrets::KnownSecrets;
 use super::InituploadOptions;
 use super::clone_log;
 
-/// One clone, and what of it may be shown: the error says why that is nothing.
+/// The result of all clones, and what of it may be shown. The error says why nothing may be.
 pub(super) struct CloneResult {
     pub(super) failed: bool,
     pub(super) shown: Result<CensoredClone, String>,
 }
 
-/// Without secrets and without credentials in addresses.
+/// The records without secrets and without credentials in addresses.
 pub(super) struct CensoredClone {
-    /// With the references that the job names, to find them by.
+    /// Their references are those that the job names, so that a record can be found by them.
     pub(super) records: Vec<CloneRecord>,
-    /// `clone-records.json`: the bytes of clonerefs, if nothing had to be hidden.
+    /// `clone-records.json`: the bytes that clonerefs wrote, if nothing had to be masked.
     pub(super) json: Vec<u8>,
     /// `clone-log.txt`.
     pub(super) log: String,
 }
 
-/// Reads the records; `None`: nothing was cloned.
+/// Reads the records; `None` if nothing was cloned.
 pub(super) async fn read_clone_records(
     options: &InituploadOptions,
     spec: &JobSpec,
@@ -68,7 +68,7 @@ pub(super) async fn read_clone_records(
     Ok(Some(CloneResult { failed, shown }))
 }
 
-/// Hides the secrets of clonerefs, or nothing if nobody asked for it.
+/// Builds a censor for the secrets of clonerefs. Without censoring options it masks nothing.
 async fn build_censor(options: &InituploadOptions) -> Result<Censor, String> {
     let Some(options) = &options.censoring_options else {
         return Ok(Censor::default());
@@ -78,7 +78,7 @@ async fn build_censor(options: &InituploadOptions) -> Result<Censor, String> {
     known.build_censor(options)
 }
 
-/// Puts the job's own references in place of those without credentials.
+/// Replaces the references without credentials by the job's own.
 fn name_references(records: &mut [CloneRecord], spec: &JobSpec) {
     let named: Vec<&Refs> = spec.refs.iter().chain(&spec.extra_refs).collect();
     for record in records {

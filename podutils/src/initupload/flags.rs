@@ -1,4 +1,4 @@
-//! initupload by hand: its flags, as Prow spells them.
+//! The flags of initupload, as Prow spells them.
 
 use std::ffi::OsString;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::gcs;
 use crate::sidecar::SidecarCensoringOptions;
 
-/// Where to upload, and which clone to tell of.
+/// Where to upload, and which clone to report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InituploadOptions {
     /// Flattened into the object.
@@ -14,8 +14,8 @@ pub struct InituploadOptions {
     /// The records of clonerefs; empty if nothing was cloned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log: String,
-    /// What to hide of what clonerefs says: its own secrets. `None` if nobody asked for it. Not
-    /// Prow's.
+    /// What to mask in the output of clonerefs: its own secrets. `None` if no censoring was asked
+    /// for. Not in Prow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub censoring_options: Option<SidecarCensoringOptions>,
 }

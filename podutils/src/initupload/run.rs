@@ -17,7 +17,7 @@ use crate::upload::{ObjectUpload, UploadTarget, Uploader};
 use super::InituploadOptions;
 use super::clone_records::{self, CloneResult};
 
-/// Uploads the beginning of a run; the code says whether the test may start.
+/// Uploads the beginning of a run. The exit code says whether the test may start.
 pub async fn run_initupload(
     options: &InituploadOptions,
     spec: &JobSpec,
@@ -35,7 +35,7 @@ pub async fn run_initupload(
         started,
     )];
     if let Some(clone) = clone.as_ref().filter(|clone| clone.failed) {
-        // The test never runs: this is all the log there will be.
+        // The test never runs, so the clone's log is the build log.
         let finished = FinishedMetadata::new(
             spec,
             RunOutcome::Failure,
@@ -89,7 +89,7 @@ pub async fn run_initupload(
     Ok(ExitCode::FAILURE)
 }
 
-/// The log of a run that ends with its clone.
+/// The build log of a run whose clone failed.
 fn build_log_text(clone: &CloneResult) -> String {
     match &clone.shown {
         Ok(shown) => shown.log.clone(),

@@ -1,8 +1,8 @@
-//! The logs while they grow: masked pieces in the run's folder, until the logs themselves are
-//! there.
+//! Live logs: masked pieces of a log that still grows, in the run's folder until the log itself is
+//! stored.
 //!
-//! In order, the pieces of a log are its beginning as it will be stored. They are a convenience:
-//! whatever becomes of them, the run goes on, and its log is uploaded whole.
+//! In order, the pieces of a log are the beginning of the stored log. They are a convenience: if
+//! they fail, the run goes on, and its log is still uploaded whole.
 
 mod follower;
 mod pace;
@@ -24,16 +24,16 @@ use crate::upload::UploadTarget;
 use super::options::{SidecarCensoringOptions, SidecarOptions};
 use follower::LiveLogReader;
 
-/// How long a piece that is on its way when the run ends may take.
+/// How long the last piece may take after the run has ended.
 const LAST_PIECE: Duration = Duration::from_secs(10);
-/// How long all pieces together may take to be removed.
+/// How long the removal of all pieces may take.
 const REMOVAL: Duration = Duration::from_secs(60);
 /// Pieces removed at once.
 const AT_ONCE: usize = 16;
-/// Before another try to remove one.
+/// The wait before a removal is tried again.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
-/// The pieces of one run; none where nobody can say what is secret.
+/// The live logs of one run. They have no pieces if not every Secret is known.
 #[derive(Debug)]
 pub(super) struct LiveLogs {
     storage: ObjectStorage,
@@ -45,9 +45,9 @@ pub(super) struct LiveLogs {
 /// The pieces of one log.
 #[derive(Debug)]
 struct LiveLog {
-    /// Where the log itself will be.
+    /// The key of the whole log.
     key: String,
-    /// Of the last piece that was begun.
+    /// The number of the last piece that was started.
     number: AtomicU64,
 }
 
@@ -58,7 +58,7 @@ impl LiveLog {
 }
 
 impl LiveLogs {
-    /// Writes pieces from now on, if all Secrets of the pod's containers are among the `known`.
+    /// Starts to write pieces, if `known` has all Secrets of the pod's containers.
     pub(super) fn start_writing(
         options: &SidecarOptions,
         target: &UploadTarget,
@@ -96,13 +96,13 @@ impl LiveLogs {
         }
     }
 
-    /// Begins no further piece.
+    /// Starts no further piece.
     pub(super) fn stop_writing(&self) {
         self.stop.send_replace(true);
     }
 
-    /// Removes all pieces, now that the logs are stored; as well as it can. One that is cut short
-    /// may be repeated.
+    /// Removes all pieces, if possible; the logs are stored by then. A call that is cancelled may
+    /// be repeated.
     pub(super) async fn remove_pieces(&self) {
         self.stop_writing();
         let mut writer = self.writer.lock().await;
@@ -147,9 +147,9 @@ struct LiveLogWriter {
     followers: Vec<LiveLogReader>,
     options: SidecarCensoringOptions,
     known: KnownSecrets,
-    /// How many secrets the followers' censor hides; `None` as long as they have none.
+    /// How many secrets the readers' censor masks; `None` until they have a censor.
     hidden: Option<usize>,
-    /// Why the secrets could not be read, as it was last told.
+    /// Why the secrets could not be read, as it was last logged.
     trouble: Option<String>,
 }
 
@@ -162,7 +162,7 @@ impl LiveLogWriter {
                 .map(|log| log.number.load(Ordering::Relaxed));
             let wait = pace::piece_interval(pieces.max().unwrap_or(0));
             let stop = stopped.wait_for(|stop| *stop);
-            // An error: nobody waits for us any more.
+            // An error means that nobody waits any more.
             if tokio::time::timeout(wait, stop).await.is_ok() {
                 return;
             }
@@ -170,7 +170,7 @@ impl LiveLogWriter {
         }
     }
 
-    /// At most one piece of each log.
+    /// Writes at most one piece of each log.
     async fn write_new_pieces(&mut self) {
         let mut news = false;
         for follower in &mut self.followers {
@@ -179,8 +179,8 @@ impl LiveLogWriter {
         if !news {
             return;
         }
-        // After the look, so that a secret that was replaced is known before what was written
-        // with it goes out.
+        // After `check_growth`, so that a secret that was replaced is known before text that has
+        // it is stored.
         match self.known.learn_secrets(&self.options).await {
             Ok(count) if self.hidden == Some(count) => {}
             Ok(count) => match self.known.build_censor(&self.options) {

@@ -1,4 +1,4 @@
-//! Waits for the marker files that the entrypoints leave, or for the end of one without.
+//! Waits for the entrypoints' marker files, or for the end of an entrypoint that leaves none.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-/// How often to look when nothing was heard: an entrypoint that is killed tells nothing.
+/// The polling interval: a killed entrypoint causes no event.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How a test container ended: its code, or why there is none.
+/// How a test container ended: its exit code, or why it has none.
 pub(super) type ContainerEnd = Result<i32, String>;
 
 /// Waits until every container has ended.
 pub(super) async fn wait_for_markers(markers: &[PathBuf]) -> Vec<ContainerEnd> {
     let (all_ended, heard) = oneshot::channel();
     let watched = markers.to_vec();
-    // A thread of its own, since it mostly sleeps in the kernel: it goes when nobody waits.
+    // A thread of its own, since it mostly sleeps in the kernel. It ends when nobody waits.
     thread::spawn(move || {
         let watch = watch_folders(&watched)
             .inspect_err(|e| warn!(error = %e, "cannot watch the marker files, polling"))
@@ -59,7 +59,7 @@ fn find_container_end(marker: &Path) -> Option<ContainerEnd> {
     }
 }
 
-/// Hears of changes in the markers' folders.
+/// Watches the markers' folders for changes.
 fn watch_folders(markers: &[PathBuf]) -> nix::Result<Inotify> {
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     for dir in markers.iter().filter_map(|marker| marker.parent()) {
@@ -70,7 +70,7 @@ fn watch_folders(markers: &[PathBuf]) -> nix::Result<Inotify> {
     Ok(inotify)
 }
 
-/// Returns on a change, or after a while anyway.
+/// Returns on a change, or after [`POLL`].
 fn wait_for_change(watch: Option<&Inotify>) {
     let Some(inotify) = watch else {
         return thread::sleep(POLL);
@@ -80,7 +80,7 @@ fn wait_for_change(watch: Option<&Inotify>) {
         &mut [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)],
         timeout,
     );
-    // Which it was does not matter: all markers are looked at again.
+    // The events themselves do not matter: the caller reads all markers again.
     while inotify.read_events().is_ok() {}
 }
 

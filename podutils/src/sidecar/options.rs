@@ -5,14 +5,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::gcs;
 
-/// Whom to wait for, what to upload, what to hide.
+/// Which containers to wait for, what to upload, what to censor.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SidecarOptions {
     pub gcs_options: gcs::GcsUploadOptions,
     /// One for each test container.
     pub entries: Vec<WrapperOptions>,
-    /// Exit with 1 if a test container failed; its own exit code does that already.
+    /// Exit with 1 if a test container failed, although that container's exit code says so, too.
     #[serde(skip_serializing_if = "is_false")]
     pub entry_error: bool,
     /// Do not upload early when the pod is told to stop.
@@ -22,15 +22,15 @@ pub struct SidecarOptions {
     pub censoring_options: SidecarCensoringOptions,
 }
 
-/// What to hide, and where.
+/// What to censor, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SidecarCensoringOptions {
     /// Every file below these is a secret.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret_directories: Vec<String>,
-    /// Whether these hold every Secret that reaches a container of the pod, so that what was
-    /// censored can be called so. Not Prow's.
+    /// Whether these hold every Secret that reaches a container of the pod, so that `censored` may
+    /// be true. Not in Prow.
     #[serde(skip_serializing_if = "is_false")]
     pub every_secret: bool,
     /// Not supported: a sidecar with any of these uploads nothing but the result.
@@ -46,7 +46,7 @@ impl SidecarOptions {
     pub const ENV: &str = "SIDECAR_OPTIONS";
 }
 
-/// `null` is what Go reads as nothing.
+/// Reads `null` as the default, as Go does.
 fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

@@ -1,4 +1,4 @@
-//! A line of the sidecar's own in a job's log, in the form of Prow's components.
+//! Writes the sidecar's own lines into a job's log, in the format of Prow's components.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,4 +1,4 @@
-//! `SIDECAR_OPTIONS` as any plank may have written them, those of years ago included.
+//! `SIDECAR_OPTIONS` as any version of plank may have written them, old ones included.
 
 use anyhow::bail;
 use entrypoint::WrapperOptions;
@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::options::{SidecarCensoringOptions, SidecarOptions};
 
-/// The options, with fields that mean others and such that have no effect.
+/// The options, with deprecated fields and fields that have no effect.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawSidecarOptions {
     #[serde(flatten)]
     options: SidecarOptions,
-    /// An entry before all others.
+    /// Deprecated: an entry before all others.
     wrapper_options: Option<WrapperOptions>,
     secret_directories: Option<Vec<String>>,
     censoring_concurrency: Option<i64>,
@@ -22,9 +22,9 @@ pub(super) struct RawSidecarOptions {
 }
 
 impl RawSidecarOptions {
-    /// The options, with what deprecated fields say in its place.
+    /// The options, with the values of deprecated fields moved to their successors.
     ///
-    /// An error if these say what their successors say, too: some secret would not be hidden.
+    /// Setting deprecated fields and `censoring_options` is an error: a secret would stay in clear.
     pub(super) fn into_options(self) -> anyhow::Result<SidecarOptions> {
         let mut options = self.options;
         if let Some(entry) = self.wrapper_options {
@@ -47,7 +47,7 @@ impl RawSidecarOptions {
         Ok(options)
     }
 
-    /// Options of Prow's whose feature is absent.
+    /// The options that are set although their feature does not exist here.
     pub(super) fn unimplemented_options(&self) -> impl Iterator<Item = &'static str> {
         let absent = [("write_memory_profile", self.write_memory_profile)];
         absent

@@ -31,12 +31,12 @@ use super::options::{SidecarCensoringOptions, SidecarOptions};
 use super::own_line;
 use super::verdict::judge_codes;
 
-/// Archives looked into at once, if the options do not say.
+/// Archives censored at once, if the options do not say.
 const DEFAULT_CONCURRENCY: usize = 10;
-/// A job's metadata is a few lines.
+/// Bytes read of a job's metadata, which usually has a few lines.
 const METADATA_LIMIT: u64 = 1 << 20;
 
-/// Where in the metadata Prow tells what went wrong, too.
+/// The field of the metadata in which Prow, too, reports errors.
 const SIDECAR_ERRORS: &str = "sidecar-errors";
 
 /// What a run works on.
@@ -49,20 +49,20 @@ pub struct SidecarRun<'a> {
     pub clock: fn() -> Timestamp,
 }
 
-/// What is uploaded once the logs are.
+/// The inputs of the uploads that follow the logs.
 struct RemainingUploads<'a> {
     target: &'a UploadTarget,
     uploader: &'a Uploader,
     censor: &'a Censor,
-    /// Files of secrets that are not hidden.
+    /// Files of secrets that are not masked.
     in_clear: Vec<String>,
     outcome: RunOutcome,
     /// Sentences about containers that ended without a code.
     unknown: &'a [String],
 }
 
-/// Waits for the test containers and uploads what they left; if `interrupted` ends before they
-/// do, what there is is uploaded at once, in case there is no later.
+/// Waits for the test containers and uploads what they left. If `interrupted` completes first,
+/// uploads what exists at once, in case the pod is killed before they end.
 pub async fn run_sidecar(
     sidecar: SidecarRun<'_>,
     interrupted: impl Future<Output = ()>,
@@ -120,14 +120,14 @@ pub async fn run_sidecar(
 }
 
 impl SidecarRun<'_> {
-    /// Whether any test container was started.
+    /// Whether an entrypoint has created its process log.
     fn any_container_started(&self) -> bool {
         let mut entries = self.options.entries.iter();
         entries.any(|entry| fs::symlink_metadata(&entry.process_log).is_ok())
     }
 
-    /// Tells how the containers ended; the sentences about those whose code is unknown, which are
-    /// in their logs as well.
+    /// Logs how the containers ended. Returns a sentence about each whose code is unknown; the
+    /// sentence is added to its log as well.
     fn log_container_ends(&self, ends: &[ContainerEnd]) -> Vec<String> {
         let mut unknown = Vec::new();
         for (entry, end) in self.options.entries.iter().zip(ends) {
@@ -182,7 +182,7 @@ impl SidecarRun<'_> {
             concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         );
 
-        // The log first: whatever happens to this pod or this run's room, it is there.
+        // The log goes first, so it is stored whatever happens to the pod or the run's quota.
         let failures = self.upload_logs(target, &uploader).await;
         let stored = failures.total_count() == 0;
         let rest = RemainingUploads {
@@ -193,7 +193,7 @@ impl SidecarRun<'_> {
             outcome,
             unknown,
         };
-        // Many pieces take long: the result does not wait for them.
+        // The removal of many pieces takes long, and the result does not wait for it.
         tokio::join!(self.upload_rest(rest, filter, failures), async {
             if stored {
                 live.remove_pieces().await;
@@ -201,7 +201,7 @@ impl SidecarRun<'_> {
         });
     }
 
-    /// Artifacts, the own log, and at last the result; `failures` are those of the logs.
+    /// Uploads artifacts, the own log and, last, the result; `failures` are those of the logs.
     async fn upload_rest(
         &self,
         rest: RemainingUploads<'_>,
@@ -249,7 +249,7 @@ impl SidecarRun<'_> {
             .await;
     }
 
-    /// The metadata of a run of which nothing but the result may be shown, and why.
+    /// The metadata of a run of which only the result may be shown, with the reason.
     fn uncensored_metadata(&self, reason: &str, unknown: &[String]) -> Map<String, Value> {
         error!(
             reason,
@@ -265,7 +265,7 @@ impl SidecarRun<'_> {
         metadata
     }
 
-    /// What to hide, and where; without it nothing may leave.
+    /// What to censor, and where. On an error, only the result may be uploaded.
     async fn load_censor(&self, known: &KnownSecrets) -> Result<(Censor, CensorFilter), String> {
         let options = &self.options.censoring_options;
         let filter = CensorFilter::new(
@@ -326,17 +326,17 @@ impl SidecarRun<'_> {
             )
         });
         let failures = uploader.upload_objects(uploads.collect()).await;
-        // A reader who looks for the log has to find why there is none.
+        // A reader who opens the log has to find out why there is none.
         let notes = failures.iter().map(|failure| {
             let note = format!("Failed to open the log: {}\n", failure.reason);
             ObjectUpload::from_text(failure.key.clone(), note)
         });
-        // Where a note cannot be stored either, the log is told of already.
+        // If a note cannot be stored either, `failures` names the log already.
         let _ = uploader.upload_objects(notes.collect()).await;
         failures
     }
 
-    /// With what it says of the others, so it comes after them.
+    /// Comes after the other uploads, because it reports their failures.
     async fn upload_own_log(&self, target: &UploadTarget, uploader: &Uploader) -> UploadFailures {
         let own = self.own_log.clone();
         let own = own.map(|path| self.log_upload(target.object_key(paths::SIDECAR_LOG), path));
@@ -358,7 +358,7 @@ impl SidecarRun<'_> {
         }
     }
 
-    /// What the containers say about themselves, masked and put together.
+    /// Merges the masked metadata of all containers.
     fn collect_metadata(&self, censor: &Censor, unknown: &[String]) -> Map<String, Value> {
         let mut merged = Map::new();
         let mut errors = unknown.to_vec();
@@ -368,7 +368,7 @@ impl SidecarRun<'_> {
                 Err(e) => errors.push(censor.mask_text(&e)),
             }
         }
-        // Whoever reads these takes them for the sidecar's own words.
+        // Readers take these fields for the sidecar's own.
         for own in [CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, NOT_STORED] {
             merged.remove(own);
         }
@@ -378,7 +378,7 @@ impl SidecarRun<'_> {
         merged
     }
 
-    /// Temporary space: the volume that holds the logs has room for what came from it.
+    /// The folder for temporary files: the logs' volume has room for copies of what it holds.
     fn temp_dir(&self) -> PathBuf {
         let logs = self
             .options
@@ -393,11 +393,11 @@ impl SidecarRun<'_> {
 /// What `censored` says: whether everything that was uploaded went through a censor that knows
 /// every Secret of the pod's containers.
 fn is_censored(options: &SidecarCensoringOptions, censor: &Censor, passed_over: bool) -> bool {
-    // Where there is nothing to hide, nothing was left in the open.
+    // Without a secret, a file that was not censored shows none.
     options.every_secret && (censor.is_empty() || !passed_over)
 }
 
-/// The object in a container's metadata file; most have none.
+/// Reads the object in a container's metadata file; most containers have none.
 fn read_metadata(entry: &WrapperOptions, censor: &Censor) -> Result<Map<String, Value>, String> {
     let path = Path::new(&entry.metadata_file);
     if entry.metadata_file.is_empty() || fs::symlink_metadata(path).is_err() {

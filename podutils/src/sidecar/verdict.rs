@@ -14,7 +14,7 @@ pub(super) struct RunVerdict {
     pub(super) failures: usize,
 }
 
-/// Passed if all are 0, aborted if any was. A marker without a code counts as a failure.
+/// Success if all codes are 0, aborted if any container was. A missing code is a failure.
 pub(super) fn judge_codes(codes: &[ContainerEnd]) -> RunVerdict {
     let code = |c: &ContainerEnd| *c.as_ref().unwrap_or(&-1);
     let outcome = if codes.iter().any(|c| code(c) == ABORTED_CODE) {

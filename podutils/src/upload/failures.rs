@@ -5,18 +5,18 @@ use tracing::warn;
 /// Something that was not uploaded, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UploadFailure {
-    /// The object's key, or where that is not known yet the file's path.
+    /// The object's key, or the file's path if the key is not known yet.
     pub(crate) key: String,
     pub(crate) reason: String,
     /// It was left out because it could not be censored.
     pub(crate) uncensored: bool,
 }
 
-/// Failures that are kept whole, of each kind; the others are counted.
+/// Failures of each kind that are kept whole; the others are counted.
 const KEPT: usize = 100;
-/// Of those, what one line names.
+/// How many of them one line names.
 const NAMED: usize = 3;
-/// Longest name and longest reason that are told, in characters.
+/// The longest name and the longest reason in a line, in characters.
 const SHOWN: usize = 160;
 
 #[derive(Debug, Default)]
@@ -60,18 +60,18 @@ impl UploadFailures {
         self.uncensored.count + self.others.count
     }
 
-    /// Those that are known by name.
+    /// The failures that are kept whole.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &UploadFailure> {
         self.uncensored.first.iter().chain(&self.others.first)
     }
 
-    /// What could not be censored, a line each; names without `dir`. A name is a stranger's text:
-    /// it goes through `mask` whole, is then escaped, and shortened last.
+    /// One line for each file that could not be censored, named without `dir`. A name is untrusted
+    /// text: it is masked whole, then escaped, and shortened last.
     pub(crate) fn left_out_lines(&self, dir: &str, mask: impl Fn(&str) -> String) -> Vec<String> {
         self.uncensored.format_lines(dir, KEPT, mask)
     }
 
-    /// What else is not there, as one line of the same parts; `None`: all of it is.
+    /// One line about all other failures, in the same format; `None` if there are none.
     pub(crate) fn summary_line(&self, dir: &str, mask: impl Fn(&str) -> String) -> Option<String> {
         let lines = self.others.format_lines(dir, NAMED, mask);
         let files = if self.others.count == 1 {
@@ -104,7 +104,7 @@ impl FailureList {
     }
 }
 
-/// The text with its control characters escaped; of a long one the beginning and the end.
+/// Escapes control characters; of a long text, keeps the beginning and the end.
 fn escape_and_shorten(text: &str) -> String {
     let escaped: String = text
         .chars()
@@ -137,7 +137,7 @@ mod tests {
     fn a_strangers_name_is_masked_then_escaped_then_shortened() {
         let mut failures = UploadFailures::default();
         let secret = "hunter22";
-        // Where it is cut, half of the secret would be left.
+        // The cut goes through the secret, of which half would be left.
         let name = format!(
             "{}{secret}\n{}.bin",
             "a".repeat(SHOWN / 2 - 4),

@@ -1,4 +1,4 @@
-//! `latest-build.txt`: the newest build id of a job, which all its runs write.
+//! `latest-build.txt`: the newest build id of a job. All runs of the job write it.
 
 use common::build_id::is_newer_build;
 use common::storage::{ObjectAttributes, ObjectVersion, StorageError};
@@ -7,14 +7,14 @@ use tracing::info;
 
 use super::{ObjectUpload, UploadFailures, Uploader};
 
-/// More than any build id has.
+/// Bytes that are read: more than any build id has.
 const LIMIT: usize = 256;
-/// Runs of one job that may write at the same time before one writes whatever is there.
+/// After this many lost races with other runs of the job, a run writes unconditionally.
 const RACES: usize = 10;
 
 impl Uploader {
-    /// Records that this build is the newest of its job, unless a newer one already has: an old
-    /// run that ends late does not rewind it, nor one that writes at the same moment.
+    /// Records that this build is the newest of its job, unless a newer one is recorded. So neither
+    /// an old run that ends late nor one that writes at the same moment rewinds it.
     pub(crate) async fn upload_latest_build(
         &self,
         key: &str,
@@ -24,7 +24,7 @@ impl Uploader {
         for _ in 0..RACES {
             let recorded = match self.read_build_id(key).await {
                 Ok(recorded) => recorded,
-                // Not ours to read, or away: what we know is the best that can be known.
+                // No permission, or the storage is unavailable: our own id is the best we know.
                 Err(_) => break,
             };
             let attributes = ObjectUpload::from_text(key.to_owned(), "").attributes;
@@ -70,7 +70,7 @@ impl Uploader {
             .await
     }
 
-    /// What is recorded there, if anything is.
+    /// The recorded build id and the object's version, if there is one.
     async fn read_build_id(
         &self,
         key: &str,
@@ -81,7 +81,7 @@ impl Uploader {
             Err(e) => return Err(e),
         };
         let version = object.version.clone();
-        // What is too long is nothing to go by.
+        // A text that is too long is no build id.
         let text = object.read_bytes(LIMIT).await.unwrap_or_default();
         Ok(Some((String::from_utf8_lossy(&text).into_owned(), version)))
     }

@@ -1,29 +1,29 @@
-//! How long uploads are tried while the storage is away, and when they are given up.
+//! The retry budget: how long uploads are tried while the storage is unavailable.
 //!
-//! Deck's own storage is away for a minute or two whenever its pod is replaced. An outage is one
-//! for all uploads, so its length is counted once: a hundred thousand artifacts do not wait a
-//! hundred thousand times.
+//! Deck's own storage is unavailable for a minute or two whenever its pod is replaced. All uploads
+//! share one outage, so its length is counted once: a hundred thousand artifacts do not each wait
+//! for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What an upload is to its run.
+/// How important an upload is to its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UploadImportance {
-    /// Log, result and what says where they are: tried longest, and at least once.
+    /// The run's own files, such as log and result: tried longest, and at least once.
     Own,
-    /// What the test left.
+    /// A file that the test left.
     Artifact,
 }
 
-/// How long.
+/// How long uploads are tried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryLimits {
     pub(crate) own: Duration,
     pub(crate) artifact: Duration,
-    /// Time that all artifacts together may spend on attempts that fail.
+    /// Time that all artifacts together may spend on failed attempts.
     pub(crate) lost: Duration,
-    /// Before the second attempt; doubled for each further one.
+    /// The wait before the second attempt; doubled before each further one.
     pub(crate) first_wait: Duration,
     pub(crate) longest_wait: Duration,
 }
@@ -45,7 +45,7 @@ impl RetryLimits {
     }
 }
 
-/// What the uploads of a process know together.
+/// The retry budget that all uploads of a process share.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     limits: RetryLimits,
@@ -59,7 +59,7 @@ struct OutageState {
     lost: Duration,
 }
 
-/// One upload's attempts.
+/// The attempts of one upload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UploadAttempts {
     importance: UploadImportance,
@@ -103,7 +103,7 @@ impl RetryBudget {
         }
     }
 
-    /// The storage took the object, or refused it for good: it is there.
+    /// Records that the storage took the object or refused it for good: the outage is over.
     pub(crate) fn record_answer(&self, attempts: &UploadAttempts, now: Instant) {
         let mut state = self.lock_state();
         state.away_since = None;
@@ -112,7 +112,7 @@ impl RetryBudget {
         }
     }
 
-    /// How long to wait before the next attempt; `None`: there is none.
+    /// Records a failed attempt. Returns the wait before the next; `None` if there is none.
     pub(crate) fn record_failure(
         &self,
         attempts: &mut UploadAttempts,
@@ -123,7 +123,7 @@ impl RetryBudget {
         let away = *state.away_since.get_or_insert(attempts.began);
         let exponent = attempts.failed.min(16);
         attempts.failed += 1;
-        // Of one object that fails while others do not, and of all of them.
+        // The limit runs from the start of the outage or of this upload, whichever is earlier.
         let begin = away.min(attempts.began);
         let left = limit.saturating_sub(now.duration_since(begin));
         let spent = now.duration_since(attempts.began);
@@ -145,7 +145,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Tries until it is given up; each attempt takes `takes`. How long that was.
+    /// Tries until the budget ends; each attempt takes `takes`. Returns how long it tried.
     fn outlast(
         patience: &RetryBudget,
         importance: UploadImportance,

@@ -1,4 +1,4 @@
-//! The bytes of an upload, read in pieces off the runtime, masked and compressed on the way.
+//! The bytes of an upload: read in chunks off the runtime, masked and compressed on the way.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -21,22 +21,22 @@ use crate::censor::Censor;
 use super::{ArchiveSlots, ObjectUpload, Uploader};
 
 const CHUNK: usize = 64 << 10;
-/// Chunks between the reader and the network.
+/// Chunks that are read ahead of the network.
 const CHUNKS_AHEAD: usize = 8;
-/// Files up to this are not worth compressing.
+/// Files of up to this many bytes are not worth compressing.
 const MIN_COMPRESSED: usize = 1024;
 
 /// Where an upload comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum UploadSource {
     Bytes(Bytes),
-    /// Text, whatever it looks like; masked. The file has to be the one that was named, no link.
+    /// Masked as text, whatever it looks like. The file has to be the named one, not a link.
     Log(PathBuf),
     File {
         path: PathBuf,
-        /// The file has to lie in this folder (or be it) once all links are followed.
+        /// Once all links are followed, the file has to be in this folder, or be this path.
         below: PathBuf,
-        /// Mask it. What is excluded from that goes as it is.
+        /// Mask it. An excluded file is uploaded as it is.
         censor: bool,
         /// Compress it on the way, unless it is small or compressed already.
         compress: bool,
@@ -62,12 +62,12 @@ impl UploadSourceError {
     }
 }
 
-/// What is to be sent.
+/// An upload that is ready to be sent.
 pub(super) struct OpenedUpload {
     pub(super) body: ObjectBody,
-    /// If it was compressed here.
+    /// Set if the body is compressed here.
     pub(super) encoding: Option<String>,
-    /// Why reading ended before its end: then no further attempt goes better.
+    /// Why reading failed before the end: then no further attempt helps.
     pub(super) broken: Arc<OnceLock<String>>,
 }
 
@@ -117,7 +117,7 @@ struct FilePreparation {
     path: PathBuf,
     below: PathBuf,
     censor: Censor,
-    /// `None` if nothing is taken for an archive.
+    /// `None` if the file is never read as an archive.
     archives: Option<ArchiveSlots>,
     compress: bool,
 }
@@ -125,7 +125,7 @@ struct FilePreparation {
 impl FilePreparation {
     fn prepare_body(self, runtime: &Handle) -> Result<OpenedUpload, UploadSourceError> {
         let mut file = open_below(&self.path, &self.below)?;
-        // Of a file that still grows, what there is now.
+        // Of a file that still grows, only what exists now is read.
         let size = file.metadata()?.len();
         let kind = if self.archives.is_some() {
             FileFormat::from_file(&mut file)?
@@ -133,8 +133,8 @@ impl FilePreparation {
             FileFormat::Plain
         };
         let reader: Box<dyn Read + Send> = match &self.archives {
-            // The whole goes through the censor again below: what stands between the entries of an
-            // archive is not looked into, and a broken archive is better than a secret.
+            // The result is masked once more below: bytes between the entries of an archive are not
+            // censored here, and a broken archive is better than a secret.
             Some(archives) if kind != FileFormat::Plain && !self.censor.is_empty() => Box::new(
                 censor_archive(&file, size, &self.censor, archives, runtime)?,
             ),
@@ -158,7 +158,7 @@ impl FilePreparation {
             };
             if let Err(e) = send(first, &mut reader, &sender) {
                 let _ = reason.set(format!("it cannot be read: {e}"));
-                // The stream has to end with an error, or half a file would pass for a whole one.
+                // The stream has to end with an error, or half a file would count as a whole one.
                 let _ = sender.blocking_send(Err(e));
             }
         });
@@ -173,7 +173,7 @@ impl FilePreparation {
     }
 }
 
-/// A masked copy in temporary space, and the right to that space.
+/// A masked copy in temporary space, and the permit to use that space.
 struct CensoredCopy {
     copy: SpoolFile,
     _turn: OwnedSemaphorePermit,
@@ -185,7 +185,7 @@ impl Read for CensoredCopy {
     }
 }
 
-/// Looks into an archive, beside others if there is room for all of them, else alone.
+/// Censors an archive, at the same time as others if there is room for all, else alone.
 fn censor_archive(
     mut file: &File,
     size: u64,
@@ -209,11 +209,11 @@ fn censor_archive(
     }
 }
 
-/// Opens a regular file that really is `below`, or lies in it.
+/// Opens a regular file whose real path is `below`, or is inside of it.
 ///
-/// The test container may have put links there, to have our own credentials uploaded. So what
-/// counts is the path of what was opened, which nobody can swap any more; of `below` only the
-/// parent is trusted. Does not wait for the other end of a pipe.
+/// The test container may have made links to get our own credentials uploaded. So what counts is
+/// the path of the opened file, which nobody can swap any more; of `below`, only the parent is
+/// trusted. Does not block on a pipe.
 pub(crate) fn open_below(path: &Path, below: &Path) -> Result<File, UploadSourceError> {
     let file = OpenOptions::new()
         .read(true)
@@ -271,7 +271,7 @@ fn send_chunks(first: Vec<u8>, reader: &mut MaskedReader, sender: &ChunkSender) 
     let mut next = Some(first);
     while let Some(chunk) = next {
         if !chunk.is_empty() && sender.blocking_send(Ok(chunk.into())).is_err() {
-            // Nobody reads on: the upload has failed and says so itself.
+            // The receiver is gone: the upload has failed and reports that itself.
             return Ok(());
         }
         next = reader.next_chunk()?;

@@ -1,4 +1,4 @@
-//! Where a run's objects lie: bucket, folder, and the keys beside it.
+//! Where the objects of a run are stored: bucket, folder, alias and latest-build keys.
 
 use std::path::PathBuf;
 
@@ -12,15 +12,15 @@ use crate::gcs::GcsUploadOptions;
 
 use super::{ObjectUpload, UploadFailures, Uploader};
 
-/// A run's place in its bucket.
+/// The location of a run in its bucket.
 #[derive(Debug)]
 pub(crate) struct UploadTarget {
     pub(crate) storage: ObjectStorage,
-    /// Folder of the run; empty in a local output folder, which has nothing but the run.
+    /// The run's folder; empty in a local output folder, which has nothing but the run.
     pub(crate) dir: String,
-    /// Holds the folder's URL.
+    /// Key and content of the alias: the content is the folder's URL.
     alias: Option<(String, String)>,
-    /// Hold the newest build id.
+    /// The keys of the objects that hold the newest build id.
     latest: Vec<String>,
     build_id: String,
 }
@@ -114,7 +114,7 @@ fn read_credentials(options: &GcsUploadOptions) -> anyhow::Result<StorageCredent
     })
 }
 
-/// An empty path is none: the ambient credentials.
+/// An empty path means the ambient credentials.
 fn non_empty_path(file: Option<&str>) -> Option<PathBuf> {
     file.filter(|file| !file.is_empty()).map(PathBuf::from)
 }

@@ -48,7 +48,7 @@ async fn an_old_run_that_ends_late_does_not_rewind_the_latest_build() {
         assert_eq!(failures.await.total_count(), 0);
         assert_eq!(read(&uploader, key).await, expected.as_bytes());
     }
-    // Nor does one id that is none keep out all that come after it.
+    // A recorded text that is no build id does not keep out later builds.
     for frozen in ["9".repeat(19), "9".repeat(300)] {
         let plain = ObjectAttributes::default();
         uploader
@@ -109,7 +109,7 @@ async fn a_walk_is_never_far_ahead_of_the_uploads() {
     while stream.next().await.is_some() {
         read += 1;
         let ahead = made.load(Relaxed) - read;
-        // One more waits for its place.
+        // One more item waits for room in the channel.
         assert!(ahead <= AHEAD + 1, "{ahead}");
     }
     assert_eq!(read, 5_000);
@@ -127,7 +127,7 @@ async fn a_file_that_grows_is_read_to_where_it_was() {
         attributes: ObjectAttributes::default(),
     };
     let opened = source::open_upload(&upload, &uploader).await.unwrap();
-    // It is open, and only its first chunks are read.
+    // The file is open, and only its first chunks are read.
     file.set_len(32 << 20).unwrap();
     let put = uploader
         .storage

@@ -24,7 +24,7 @@ pub(crate) struct CensorFilter {
 }
 
 impl CensorFilter {
-    /// Excluding wins; without an include pattern all others are included.
+    /// An exclude pattern wins. Without an include pattern, all other files are included.
     pub(crate) fn new(include: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
         Ok(Self {
             include: if include.is_empty() {
@@ -53,8 +53,7 @@ fn build_globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
     set.build()
 }
 
-/// Whether a file is uploaded that is not censored, because a pattern says so. Clones tell of
-/// the same files.
+/// Whether any file is uploaded uncensored because a pattern says so. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct UncensoredFiles(Arc<AtomicBool>);
 
@@ -64,21 +63,22 @@ impl UncensoredFiles {
     }
 }
 
-/// Folders within folders; each is an open file.
+/// How deep folders may be nested; each open folder is an open file.
 const MAX_DEPTH: usize = 128;
-/// Files of a run; their names are remembered, in eight bytes each.
+/// Files of a run; their names are remembered, as hashes of eight bytes.
 const MAX_FILES: usize = 1_000_000;
 
-/// All files of some items (files, or folders with all below them), one after the other, so that
-/// however many there are none has to wait in memory.
+/// Walks all files of some items (files, or folders with all below them), one after the other, so
+/// that however many there are, they do not wait in memory.
 ///
-/// What is in a folder lies in one of its name; a file given by itself lies beside the run's own
-/// files, whose names it cannot have. An item that does not exist has no files. What cannot be read is a failure, and the walk goes
-/// on. Folders that are links are not entered; a file that is a link is checked when it is opened.
+/// A folder's files are stored below its name. A file that is an item itself is stored next to the
+/// run's own files and cannot have the name of one. An item that does not exist has no files. What
+/// cannot be read is a failure, and the walk goes on. Folders that are links are not entered; a
+/// file that is a link is checked when it is opened.
 pub(crate) struct ArtifactWalk {
-    /// Whose files are next, last first.
+    /// The items whose files come next, in reverse.
     items: Vec<PathBuf>,
-    /// The item that is walked through.
+    /// The item that is being walked.
     root: PathBuf,
     /// Its open folders.
     open: Vec<(PathBuf, fs::ReadDir)>,
@@ -90,13 +90,13 @@ pub(crate) struct ArtifactWalk {
 
 /// How a file becomes an upload.
 pub(crate) struct ArtifactPlan {
-    /// The run's folder; empty where there is nothing but the run.
+    /// The run's folder; empty in a local output folder.
     pub(crate) dir: String,
     pub(crate) config: GcsConfiguration,
     pub(crate) filter: CensorFilter,
-    /// Hides what a name tells.
+    /// Masks the secrets in names.
     pub(crate) censor: Censor,
-    /// Told of what the filter lets pass.
+    /// Set if the filter excludes a file from censoring.
     pub(crate) passed_over: UncensoredFiles,
 }
 
@@ -112,7 +112,7 @@ impl ArtifactWalk {
         }
     }
 
-    /// The file's upload, or why it has none; `None` for a folder, and for what is no file.
+    /// The file's upload, or why it has none; `None` for a folder and for what is not a file.
     fn visit_path(
         &mut self,
         path: PathBuf,
@@ -234,15 +234,15 @@ impl ArtifactPlan {
             .ok()
             .filter(|relative| !relative.as_os_str().is_empty());
         let relative = relative.unwrap_or(Path::new(path.file_name().unwrap_or_default()));
-        // Of a folder its own name comes first.
+        // A folder's own name comes first.
         let folder = root.file_name().filter(|_| path != root);
         let named = folder
             .map_or_else(PathBuf::new, PathBuf::from)
             .join(relative);
-        // Before anything of it is written in another way.
+        // Masked before the escape of `#`, which could change a secret.
         let name = self.censor.mask_text(&named.to_string_lossy());
         let name = name.replace('#', "%23");
-        // Beside a file or folder of the name without `.gz` it keeps its own, and nothing is lost.
+        // If a file or folder has the name without `.gz`, this one keeps its name, so none is lost.
         let is_taken = path.extension().is_some_and(|extension| extension == "gz")
             && fs::symlink_metadata(path.with_extension("")).is_ok();
         let (name, attributes) = if is_taken {
@@ -290,7 +290,7 @@ impl ArtifactPlan {
     }
 }
 
-/// The object's name and type: `x.txt.gz` is the text `x.txt` that happens to be compressed.
+/// The object's name and type: `x.txt.gz` is stored as the compressed text `x.txt`.
 fn name_and_attributes(name: &str, config: &GcsConfiguration) -> (String, ObjectAttributes) {
     let Some(inner) = name
         .strip_suffix(".gz")

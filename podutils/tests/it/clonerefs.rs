@@ -250,7 +250,7 @@ async fn a_branch_that_comes_a_little_later_is_waited_for() {
     };
     let cloning = clone(&pod, vec![late]);
     let pushing = async {
-        // A second used to be all the patience for it.
+        // Longer than the one second for which a fetch was once retried.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         repository.git(&["branch", "late"]);
     };

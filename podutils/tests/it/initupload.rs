@@ -130,7 +130,7 @@ async fn a_failed_clone_ends_the_run_with_a_log() {
     assert_eq!(finished["metadata"], json!({"censored": false}));
 }
 
-/// Options of a run whose clone had the secret `hunter22`, and records that tell it.
+/// Options of a run whose clone had the secret `hunter22`, and records that contain it.
 fn with_secret(pod: &Pod, failed: bool) -> InituploadOptions {
     pod.write("secrets/token", "hunter22\n");
     let mut record = record(failed);

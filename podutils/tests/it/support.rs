@@ -121,7 +121,7 @@ impl Repository {
             dir: dir.to_owned(),
         };
         repository.git(&["init", "--initial-branch=main"]);
-        // As a forge does: what a pull request points at may be asked for by its id.
+        // As on GitHub: the head of a pull request may be fetched by its id.
         repository.git(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
         repository.git(&["config", "gc.auto", "0"]);
         repository.git(&["config", "maintenance.auto", "false"]);

@@ -1,7 +1,7 @@
-//! Hook as a process of its own, with deliveries that wait: pushes of 8 kB that make a `ProwJob`
-//! each, to one branch or to fifty. What it takes for one more to come and one to be acted on.
+//! hook as a process of its own, with deliveries that wait: pushes of 8 kB that make one `ProwJob`
+//! each, to one branch or to fifty. Measures the cost of accepting one more and acting on one.
 //!
-//! The rest is this process: GitHub, and the embedded API.
+//! GitHub and the embedded API are in this process.
 
 use std::{
     fs,
@@ -23,19 +23,19 @@ use crate::{
 };
 
 const SECRET: &str = "secret";
-/// Deliveries that are acted on in one measurement; as many come in meanwhile.
+/// Deliveries that are acted on in one measurement; as many arrive meanwhile.
 const COUNT: usize = 300;
 const RUNS: usize = 3;
-/// How many webhooks come at once.
+/// Webhooks that are sent at once.
 const AT_ONCE: usize = 16;
-/// Between two looks at how far hook is.
+/// The time between two checks of how far hook is.
 const LOOK: Duration = Duration::from_millis(20);
-/// Generous: only what hangs reaches it.
+/// Generous: only a hook that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// What a delivery takes when none waits.
+/// The cost of a delivery when none waits.
 const AIM_MS: f64 = 5.0;
 
-/// The figure's name, branches, deliveries that wait.
+/// The figure's name, the branches, the deliveries that wait.
 const CASES: [(&str, usize, usize); 6] = [
     ("hook/one lane: a delivery while 10 wait", 1, 10),
     ("hook/one lane: a delivery while 1,000 wait", 1, 1_000),
@@ -65,7 +65,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     })
 }
 
-/// Time on a processor for each delivery.
+/// The processor time for each delivery.
 async fn measure(branches: usize, waiting: usize) -> anyhow::Result<Vec<Duration>> {
     let folder = tempfile::tempdir()?;
     let api = Embedded::start().await?;
@@ -74,7 +74,7 @@ async fn measure(branches: usize, waiting: usize) -> anyhow::Result<Vec<Duration
     let nowhere = folder.path().join("nowhere");
     fs::write(&nowhere, NOWHERE)?;
 
-    // Without a cluster, what comes waits.
+    // Without a cluster, deliveries wait.
     let mut github = Github::new(branches)?;
     let hook = github.start_hook(folder.path(), &nowhere)?;
     github.deliver(waiting).await?;
@@ -90,7 +90,7 @@ async fn measure(branches: usize, waiting: usize) -> anyhow::Result<Vec<Duration
         while sent < COUNT {
             tokio::time::sleep(LOOK).await;
             ensure!(started.elapsed() < PATIENCE, "hook acts on nothing");
-            // Not there yet right after the start.
+            // Right after the start hook does not answer yet.
             let acted = done(&hook).await.unwrap_or(begin) - begin;
             github.deliver(acted - sent).await?;
             sent = acted;
@@ -113,7 +113,7 @@ fn configure(folder: &Path, namespace: &str) -> anyhow::Result<()> {
     Ok(fs::write(folder.join("hmac"), SECRET)?)
 }
 
-/// Deliveries that hook has acted on.
+/// The number of deliveries that hook has acted on.
 async fn done(hook: &Process) -> anyhow::Result<usize> {
     let name = "prow_hook_deliveries{outcome=\"done\"} ";
     let metrics = hook.metrics().await?;
@@ -121,7 +121,7 @@ async fn done(hook: &Process) -> anyhow::Result<usize> {
     Ok(line.unwrap_or("0").parse()?)
 }
 
-/// Who pushes.
+/// Sends the pushes.
 struct Github {
     client: reqwest::Client,
     port: u16,
@@ -161,7 +161,7 @@ impl Github {
             .await
     }
 
-    /// Tried until hook listens.
+    /// Tries until hook listens.
     async fn push(&self, number: usize) -> anyhow::Result<()> {
         let body = self.payload(number);
         let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes())?;

@@ -1,5 +1,5 @@
-//! `prow check` of a whole configuration, beside upstream's checkconfig where `PROW_UPSTREAM`
-//! names a folder with upstream's programs.
+//! `prow check` of a whole configuration, compared with upstream's checkconfig where
+//! `PROW_UPSTREAM` names a folder with upstream's programs.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::{corpus, figure::Figure};
 
-/// The first argument of a process that runs another one and says what that took.
+/// The first argument of a process that runs another one and prints its time and memory.
 pub(crate) const CHILD: &str = "run-once";
 
 const RUNS: usize = 15;
@@ -52,7 +52,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// Times and peaks in MB of a command that is given the configuration.
+/// The times, and the peaks in MB, of a command on the configuration.
 fn figures(command: &[OsString], folder: &Path) -> anyhow::Result<(Vec<Duration>, Vec<f64>)> {
     let flag = |name: &str, file: &str| {
         let mut flag = OsString::from(format!("--{name}="));
@@ -80,8 +80,8 @@ fn figures(command: &[OsString], folder: &Path) -> anyhow::Result<(Vec<Duration>
     Ok(runs.into_iter().unzip())
 }
 
-/// Runs a command and prints the seconds that it took and the peak of its resident memory in MB,
-/// of which the system knows the largest of all children only.
+/// Runs a command and prints the seconds that it took and the peak of its resident memory in MB.
+/// The system knows only the largest peak of all children.
 #[expect(clippy::print_stdout, reason = "another process reads it")]
 pub(crate) fn child(command: &[String]) -> anyhow::Result<()> {
     let (program, arguments) = command.split_first().context("expected a command")?;

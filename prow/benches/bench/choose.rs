@@ -1,4 +1,4 @@
-//! Which jobs of a large repository a pull request with many changed files starts.
+//! Selecting the jobs that a pull request with many changed files starts in a large repository.
 
 use std::{convert::Infallible, time::Instant};
 
@@ -12,7 +12,7 @@ const REPOSITORY: &str = "kubernetes/kubernetes";
 const FILES: usize = 300;
 const RUNS: usize = 51;
 
-/// Where files change in such a repository.
+/// Folders where files change in such a repository.
 const FOLDERS: [&str; 10] = [
     "pkg/kubelet/cm",
     "pkg/scheduler/framework/plugins",

@@ -1,4 +1,4 @@
-//! Reading and checking a whole configuration: at first, and when one file has changed.
+//! Loading and validating a whole configuration: the first time, and when one file has changed.
 
 use std::{
     env, fs,
@@ -19,7 +19,7 @@ use crate::{
     figure::{Figure, peak_mb},
 };
 
-/// The first argument of a process that reads once and says what that took.
+/// The first argument of a process that loads once and prints its time and memory.
 pub(crate) const CHILD: &str = "read-once";
 
 const COLD_RUNS: usize = 9;
@@ -53,7 +53,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     Ok(vec![load, peak, reload, share, swap, served])
 }
 
-/// In a process of its own: nothing is there yet but the files in the system's memory.
+/// In a new process: nothing is loaded yet, but the system has the files in memory.
 fn cold(folder: &Path) -> anyhow::Result<(Duration, f64)> {
     let output = Command::new(env::current_exe()?)
         .arg(CHILD)
@@ -69,7 +69,7 @@ fn cold(folder: &Path) -> anyhow::Result<(Duration, f64)> {
     Ok((Duration::from_secs_f64(seconds.parse()?), peak.parse()?))
 }
 
-/// Prints the seconds that reading took and the peak of resident memory in MB.
+/// Prints the seconds that the load took and the peak of resident memory in MB.
 #[expect(clippy::print_stdout, reason = "another process reads it")]
 pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
     let [folder] = arguments else {
@@ -83,7 +83,7 @@ pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A job file that is touched and read again, each time another one.
+/// Changes a job file and loads again, each time with another file.
 fn reloads(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let copy = tempfile::tempdir()?;
     copy_folder(folder, copy.path())?;
@@ -103,8 +103,8 @@ fn reloads(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// Every file is another one, and one of them says something else, as when a `ConfigMap` is
-/// swapped; without the time that reading the files takes.
+/// Replaces every file, one of them by other content, as when a `ConfigMap` is swapped. The time
+/// for reading the files is left out.
 fn swaps(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let copy = tempfile::tempdir()?;
     copy_folder(folder, copy.path())?;
@@ -133,7 +133,7 @@ fn swaps(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// From the write of a job file to the moment a service holds what it says.
+/// From the write of a job file to the moment when a service has its content.
 fn served(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let copy = tempfile::tempdir()?;
     copy_folder(folder, copy.path())?;
@@ -168,7 +168,7 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &target)?;
         } else {
-            // Not a copy: whether the original may be written is of no concern.
+            // Not a copy: the original may be read-only.
             fs::write(target, fs::read(entry.path())?)?;
         }
     }

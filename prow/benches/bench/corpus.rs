@@ -1,4 +1,4 @@
-//! The configuration that is measured on: the Kubernetes project's own, which is no part of the
+//! The configuration that is measured: the Kubernetes project's own, which is not part of the
 //! repository.
 
 use std::{env, path::PathBuf};
@@ -13,7 +13,7 @@ struct Arguments {
     config: ConfigOptions,
 }
 
-/// A folder with `config.yaml` and `jobs`: `PROW_CORPUS`, else the one beside the checkout.
+/// A folder with `config.yaml` and `jobs`: `PROW_CORPUS`, else the one next to the checkout.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = env::var_os("PROW_CORPUS").map_or_else(
@@ -28,7 +28,7 @@ pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     folder.canonicalize().context("PROW_CORPUS")
 }
 
-/// The flags that name the configuration in a folder.
+/// The flags for the configuration in a folder.
 pub(crate) fn options(folder: &std::path::Path) -> ConfigOptions {
     let file = |name: &str| folder.join(name).into_os_string();
     Arguments::parse_from([

@@ -10,7 +10,7 @@ pub(crate) struct Figure {
     name: &'static str,
     value: f64,
     unit: &'static str,
-    /// The most it may be, in the same unit.
+    /// The highest value that meets the aim, in the same unit.
     aim: Option<f64>,
 }
 
@@ -41,7 +41,7 @@ impl Figure {
         }
     }
 
-    /// What there is nothing to measure on for.
+    /// A figure that cannot be measured without what was not given.
     pub(crate) fn not_given(name: &'static str) -> Self {
         Self::median(name, Vec::new(), "", None)
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Figure {
     }
 }
 
-/// The peak of a process's resident memory; `process` is a number, or `self`.
+/// The peak of a process's resident memory, in MB; `process` is a number, or `self`.
 pub(crate) fn peak_mb(process: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,5 +1,5 @@
-//! Reading a repository's own jobs, as a pull request would leave them, from a mirror that has
-//! both commits. Cloned over HTTP from the GitHub stand-in.
+//! Reading a repository's own jobs, as a pull request would leave them, from a mirror that has both
+//! commits. The mirror is cloned over HTTP from the GitHub stand-in.
 
 use std::{
     path::Path,
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::figure::Figure;
 
 const RUNS: usize = 21;
-/// Files in `.prow`, a job each.
+/// Files in `.prow`, with one job each.
 const FILES: usize = 20;
 
 #[derive(clap::Parser)]
@@ -75,7 +75,7 @@ async fn read() -> anyhow::Result<Vec<Duration>> {
         ensure!(jobs.await? == FILES, "not every job was read");
         times.push(begin.elapsed());
     }
-    // The first one clones.
+    // The first run clones.
     times.remove(0);
     Ok(times)
 }

@@ -1,5 +1,5 @@
-//! A log on its way: entrypoint and sidecar as processes of their own, a job that prints as fast
-//! as it can, and a bucket on this disk. Until the log is stored, masked.
+//! The throughput of a build log: entrypoint and sidecar as processes of their own, a job that
+//! prints as fast as it can, and a bucket on this disk. Ends when the masked log is stored.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::figure::Figure;
 
-/// Of the log, in bytes.
+/// The size of the log, in bytes.
 const SIZE: usize = 128 << 20;
 const RUNS: usize = 5;
 /// Lines of the large secret, of 64 bytes each: 135 kB.
@@ -23,7 +23,7 @@ const LINES: usize = 2_100;
 /// The job's secrets.
 type Secrets = fn() -> Vec<String>;
 
-/// The figure's name, and what is to be hidden.
+/// The figure's name, and the secrets to mask.
 const CASES: [(&str, Secrets); 4] = [
     ("log: throughput without secrets", Vec::new),
     ("log: throughput with ten secrets", ten),
@@ -43,7 +43,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     figures.collect()
 }
 
-/// Lines as a program of Kubernetes prints them.
+/// Lines as a Kubernetes program prints them.
 fn lines() -> String {
     let mut text = String::with_capacity(SIZE + 200);
     let mut number = 0_u64;
@@ -68,7 +68,7 @@ fn ten() -> Vec<String> {
         .collect()
 }
 
-/// As random as a key.
+/// One secret, as random as a key.
 fn large() -> Vec<String> {
     let mut state = 1_u64;
     let line = |_| {
@@ -84,7 +84,7 @@ fn large() -> Vec<String> {
     vec![(0..LINES).map(line).collect()]
 }
 
-/// Full of quotation marks, each of which others may write in another way.
+/// A secret full of quotation marks, each of which may be escaped in another way.
 fn document() -> Vec<String> {
     let [text] = &large()[..] else {
         unreachable!("one secret");
@@ -93,7 +93,7 @@ fn document() -> Vec<String> {
     vec![serde_json::to_string_pretty(&lines).expect("strings are JSON")]
 }
 
-/// Megabytes a second.
+/// The throughput in megabytes per second.
 fn measure(log: &Path, secrets: &[String]) -> anyhow::Result<f64> {
     let pod = JobFolders::new(secrets)?;
     let begin = Instant::now();

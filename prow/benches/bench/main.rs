@@ -1,5 +1,5 @@
-//! What the project promises of speed and size, measured: a table on the terminal, and
-//! `target/bench.json`, each figure beside its aim. `make bench`, or `make bench ONLY=config`.
+//! Measures what the project promises about speed and size: prints a table and writes
+//! `target/bench.json`, each figure with its aim. `make bench`, or `make bench ONLY=config`.
 //!
 //! Not a test: nothing fails for being slow. Each figure is a median, since machines are noisy.
 
@@ -20,11 +20,11 @@ use std::{env, fs, path::Path};
 use figure::Figure;
 use tikv_jemallocator::Jemalloc;
 
-/// The programs' own.
+/// The allocator of the programs.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// A part of the figures, by the word that stands before the slash in their names.
+/// A part of the figures, by the name that `ONLY` selects it with.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);
 
 const ALL: [Bench; 7] = [
@@ -45,7 +45,7 @@ fn main() -> anyhow::Result<()> {
         [word, rest @ ..] if word == check::CHILD => return check::child(rest),
         _ => {}
     }
-    // What cargo passes of its own begins with dashes.
+    // Arguments that cargo adds begin with dashes.
     let only = arguments.iter().find(|word| !word.starts_with('-'));
     let mut figures = Vec::new();
     for (name, run) in ALL {

@@ -1,7 +1,6 @@
 //! Plank and crier as processes of their own, on a real kube-apiserver and on the embedded API.
 //!
-//! Everything else is this process: who makes `ProwJob`s, the hand that plays kubelet, and, where it
-//! is the embedded one, the API.
+//! This process makes the `ProwJob`s and has the fake kubelet; the embedded API is in it, too.
 
 mod work;
 
@@ -23,11 +22,11 @@ use work::Play;
 
 const BURST: usize = 2000;
 const BURST_RUNS: usize = 3;
-/// `ProwJob`s a second; each comes to two states after the one it is made with.
+/// `ProwJob`s per second; each changes its state twice after its creation.
 const FEED: u32 = 25;
 const WARM_UP: Duration = Duration::from_secs(5);
 const STEADY: Duration = Duration::from_secs(60);
-/// Generous: only what hangs reaches it.
+/// Generous: only a plank that hangs reaches it.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
@@ -54,7 +53,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     })
 }
 
-/// Jobs that wait when plank starts become pods.
+/// The time in which jobs that wait when plank starts become pods.
 async fn bursts(kubeconfig: &Path) -> anyhow::Result<Vec<Figure>> {
     let (mut times, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..BURST_RUNS {
@@ -76,7 +75,7 @@ async fn bursts(kubeconfig: &Path) -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// Jobs come and end while many have ended long ago.
+/// Jobs are created and end while many others have ended long ago.
 async fn steady(
     kubeconfig: &Path,
     ended: usize,

@@ -1,4 +1,4 @@
-//! A service of ours as a process of its own, and what it takes.
+//! A service as a process of its own, and the time and memory that it uses.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// `folder` has `config.yaml`, and takes the log.
+    /// `folder` has `config.yaml`, and gets the log.
     pub(crate) fn start(
         name: &str,
         flags: &[&str],
@@ -45,18 +45,18 @@ impl Process {
         Ok(Self { child, metrics })
     }
 
-    /// What it shows of itself.
+    /// The service's metrics.
     pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
         let address = format!("http://127.0.0.1:{}/metrics", self.metrics);
         Ok(reqwest::get(address).await?.text().await?)
     }
 
-    /// Peak of resident memory.
+    /// The peak of resident memory, in MB.
     pub(crate) fn peak_mb(&self) -> anyhow::Result<f64> {
         peak_mb(&self.child.id().to_string())
     }
 
-    /// Time on a processor until now, by user and system.
+    /// The processor time until now, by user and system.
     pub(crate) fn processor(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // proc(5): the name in parentheses is the second field; utime and stime are 14 and 15.

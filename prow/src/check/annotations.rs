@@ -1,6 +1,7 @@
-//! Workflow commands, by which GitHub Actions shows a finding beside its line.
+//! Workflow commands, with which GitHub Actions shows a finding next to its line.
 //!
-//! The form is GitHub's: <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
+//! The form is GitHub's:
+//! <https://docs.github.com/actions/reference/workflow-commands-for-github-actions>.
 
 use std::{
     borrow::Cow,
@@ -14,7 +15,7 @@ use super::{
     text::{MAX_TEXT, summary_line},
 };
 
-/// An annotation a finding, and the summary as a plain line of the log.
+/// One annotation per finding, and the summary as a plain line of the log.
 pub(super) fn write_annotations(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
     for (severity, problem) in report.sorted_diagnostics() {
         write!(out, "::{} ", severity.as_str())?;

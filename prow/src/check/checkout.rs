@@ -1,8 +1,8 @@
-//! The jobs a repository brings itself, read from a folder.
+//! Reads the jobs that a repository brings itself from a folder.
 //!
-//! `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one is read, no
-//! symbolic link is followed, and in the folder `.prowignore` leaves files out: the rules of the
-//! reader in hook, which reads from git.
+//! `.prow/` takes precedence over `.prow.yaml`, and that over `prow-jobs.yaml`; exactly one is
+//! read, no symbolic link is followed, and in the folder `.prowignore` excludes files. hook, which
+//! reads from git, has the same rules.
 
 use std::{
     fs, io,
@@ -19,17 +19,17 @@ use serde_json::json;
 use super::report::ConfigCounts;
 use crate::demo;
 
-/// What is wrong with a file that cannot be read.
+/// The rule of a finding about a file that cannot be read.
 const UNREADABLE_RULE: &str = "file";
 
 /// Names and contents.
 type CheckoutFiles = Vec<(String, String)>;
 
-/// A repository's own jobs.
+/// The result for a repository's own jobs.
 #[derive(Debug, Default)]
 pub(super) struct CheckoutReport {
     pub(super) counts: ConfigCounts,
-    /// What is written in vain.
+    /// Fields that nothing reads.
     pub(super) warnings: Vec<Diagnostic>,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn check_checkout(
     check_files(&read_files(path)?, org_repo, config)
 }
 
-/// As [`check_checkout`] for somebody who has no more than a checkout. `None` where it has no jobs.
+/// Like [`check_checkout`], with nothing but a checkout. `None` when it has no jobs.
 pub(super) fn check_without_config(
     path: Option<&Path>,
     org_repo: Option<&str>,
@@ -58,7 +58,7 @@ pub(super) fn check_without_config(
         prow: permissive_config(),
         ..Config::default()
     };
-    // Which clusters it may use is its installation's to say.
+    // Which clusters the jobs may use depends on the installation.
     let outcome = check_files(&files, &name, &config).or_else(|mut errors| {
         errors.0.retain(|problem| problem.rule != "cluster");
         if errors.0.is_empty() {
@@ -97,7 +97,7 @@ fn check_files(
     })
 }
 
-/// Decoration is complete, as with every installation that decorates at all.
+/// Decoration is complete, as in every installation that decorates at all.
 fn permissive_config() -> ProwConfig {
     let image = "decoration.invalid/utility";
     let plank = json!({"default_decoration_configs": {"*": {
@@ -111,7 +111,7 @@ fn permissive_config() -> ProwConfig {
     prow
 }
 
-/// `org/repo` as `origin` or the file's only key says it.
+/// `org/repo` from `origin`, or from the file's only key.
 fn repository_name(path: Option<&Path>, files: &CheckoutFiles) -> String {
     let mut git = Command::new("git");
     git.args(["remote", "get-url", "origin"]);
@@ -139,7 +139,7 @@ fn repository_name(path: Option<&Path>, files: &CheckoutFiles) -> String {
     format!("{org}/{repo}")
 }
 
-/// Prow takes the folder of whatever file is named. A file of another name is read alone here.
+/// Prow takes the folder of any file that is named. Here a file of another name is read alone.
 fn read_files(path: Option<&Path>) -> Result<CheckoutFiles, ConfigErrors> {
     let path = path.unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default();
@@ -171,7 +171,7 @@ fn collect_checkout(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Confi
     Ok(())
 }
 
-/// Takes away the `.prowignore` files and what they leave out.
+/// Removes the `.prowignore` files and the files that they exclude.
 fn apply_ignores(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ConfigErrors> {
     let relative = |path: &Path| {
         let below = path.strip_prefix(folder).unwrap_or(path);
@@ -193,7 +193,7 @@ fn is_ignore(path: &Path) -> bool {
         .is_some_and(|name| name == prowignore::PROWIGNORE_FILE)
 }
 
-/// The entry that counts. A plain file called `.prow` is somebody else's.
+/// The entry that configures jobs. A plain file called `.prow` belongs to something else.
 fn choose_entry(folder: &Path) -> Option<PathBuf> {
     let there = |name: &str| {
         let path = folder.join(name);

@@ -1,19 +1,19 @@
-//! The build clusters that plank knows: it writes them to `plank.build_cluster_status_file`, as
-//! JSON, each with how it finds it.
+//! Reads the build clusters that plank knows: plank writes them to
+//! `plank.build_cluster_status_file`, as JSON, with the state of each.
 
 use std::{collections::BTreeMap, io::ErrorKind};
 
 use anyhow::Context as _;
 use common::storage::{ObjectStorage, StorageCredentials, StorageError};
 
-/// The warning's name.
+/// The name of the warning.
 pub(super) const RULE: &str = "validate-cluster-field";
 
 /// Far more than any number of clusters needs.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Reads the file at `location` (`gs://bucket/path`, `s3://…`, a path). `None` where there is
-/// none yet: plank writes it.
+/// Reads the file at `location` (`gs://bucket/path`, `s3://…`, a path). `None` when there is none
+/// yet: plank writes it.
 pub(super) async fn read_cluster_states(
     location: &str,
     credentials: &StorageCredentials,

@@ -1,4 +1,4 @@
-//! Reads everything that was named, goes on where it can, and collects what is found.
+//! Reads all files that are named, goes on after errors where it can, and collects the findings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,8 +21,8 @@ use super::{
 };
 use crate::program;
 
-/// `None` where there is nothing to read. What is wrong in a file is in the report; an error is
-/// that somebody had to be asked and did not answer.
+/// `None` when there is nothing to read. What is wrong in a file is in the report; an error means
+/// that a service had to be asked and did not answer.
 pub(super) fn examine_config(
     options: &CheckOptions,
     enabled: &BTreeSet<&'static str>,
@@ -90,7 +90,7 @@ fn examine_installation(
         Ok(config) => {
             let plugins = plugins.as_ref();
             examine_loaded(options, paths, enabled, &config, plugins, &mut report)?;
-            // The program ends soon, and taking thousands of jobs apart would delay it.
+            // The program ends soon, and freeing thousands of jobs would delay it.
             mem::forget(config);
         }
         Err(wrong) => report.errors.extend(wrong.0),
@@ -98,7 +98,7 @@ fn examine_installation(
     Ok(report)
 }
 
-/// What follows from a configuration that loads.
+/// The checks of a configuration that loads.
 fn examine_loaded(
     options: &CheckOptions,
     paths: &config::ConfigOptions,
@@ -127,7 +127,7 @@ fn examine_loaded(
     let main = paths.config_path.display().to_string();
     unknown_fields(enabled, &config.unknown_fields, &main, report);
     let clusters = known_clusters(options, enabled, config).unwrap_or_else(|error| {
-        // As in Prow: whether the rest is right does not depend on it.
+        // As in Prow: the other checks do not depend on it.
         let warning = Diagnostic::in_file(clusters::RULE, main.as_str(), format!("{error:#}"));
         report.warnings.push(warning);
         None
@@ -186,7 +186,7 @@ fn count_jobs(config: &Config) -> ConfigCounts {
     }
 }
 
-/// Warnings of what a file has and nobody reads: of the main files, or of all.
+/// Warnings about fields that nothing reads: those of the main file, or all.
 fn unknown_fields(
     enabled: &BTreeSet<&'static str>,
     fields: &[Diagnostic],
@@ -201,7 +201,7 @@ fn unknown_fields(
         } else {
             continue;
         };
-        // Of these checkconfig says nothing.
+        // checkconfig does not report the first two.
         let rule = match field.rule {
             "duplicate-key" => "duplicate-keys",
             _ if field.path.starts_with("config_updater.maps.") => "unknown-map-fields",
@@ -216,8 +216,8 @@ fn unknown_fields(
     }
 }
 
-/// Sections that Prow knows and nothing here reads are no mistake: checkconfig says nothing of
-/// them either.
+/// Sections that Prow knows and nothing here reads are no mistake: checkconfig does not report them
+/// either.
 fn unused_sections_note<'a>(sections: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = sections.collect();
     (!names.is_empty()).then(|| format!("known, not used here: config.yaml: {}", names.join(", ")))

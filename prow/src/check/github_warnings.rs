@@ -1,4 +1,4 @@
-//! The warnings that ask GitHub.
+//! The warnings for which GitHub is asked.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use common::{
 const OWNERS: &str = "verify-owners-presence";
 pub(super) const INSTALLATION: &str = "validate-github-app-installation";
 
-/// The warnings by name.
+/// The names of the warnings.
 pub(super) const RULES: [&str; 2] = [OWNERS, INSTALLATION];
 
-/// The findings of those that are enabled.
+/// The findings of the warnings that are enabled.
 pub(super) async fn find_github_warnings(
     options: &GithubOptions,
     enabled: &BTreeSet<&'static str>,
@@ -78,7 +78,7 @@ async fn without_owners(
     Ok(missing)
 }
 
-/// Organisations with jobs or queries of their own; GitHub's logins are the same in any case.
+/// Organisations with jobs, but without the App. GitHub's logins are the same in any case.
 fn not_installed<'a>(config: &'a Config, installed: &[String]) -> BTreeSet<&'a str> {
     let jobs = &config.jobs;
     let repos = jobs.presubmits.keys().chain(jobs.postsubmits.keys());

@@ -1,4 +1,4 @@
-//! Looks through the folders of further parts, for the warning about a part's place.
+//! Searches the folders of supplemental configuration, for the warning about misplaced files.
 
 use std::{fs, path::Path};
 
@@ -8,13 +8,13 @@ use common::config::{
     plugins::{self, ConfigScope, PluginConfiguration},
 };
 
-/// The warning's name.
+/// The name of the warning.
 pub(super) const RULE: &str = "validate-supplemental-prow-config-hierarchy";
 
-/// What a part says, by its file's name and text.
+/// Finds the scope of a part, from its file's name and text.
 type ScopeOf = fn(&str, &str) -> Result<ConfigScope, ConfigErrors>;
 
-/// Findings about the further parts of `config.yaml`.
+/// Findings about the supplemental parts of `config.yaml`.
 pub(super) fn check_config_parts(options: &config::ConfigOptions) -> Vec<Diagnostic> {
     let suffix = &options.supplemental_prow_configs_filename_suffix;
     let folders = options.supplemental_prow_config_dir.iter();
@@ -23,7 +23,7 @@ pub(super) fn check_config_parts(options: &config::ConfigOptions) -> Vec<Diagnos
         .collect()
 }
 
-/// Findings about the further parts of `plugins.yaml`.
+/// Findings about the supplemental parts of `plugins.yaml`.
 pub(super) fn check_plugin_parts(options: &plugins::PluginOptions) -> Vec<Diagnostic> {
     let scope_of: ScopeOf =
         |file, text| Ok(PluginConfiguration::parse_part(file, text)?.config_scope());
@@ -42,7 +42,7 @@ fn find_misplaced(root: &Path, suffix: &str, scope_of: ScopeOf) -> Vec<Diagnosti
             return;
         }
         let file = path.display().to_string();
-        // What cannot be read is an error of the load.
+        // A file that cannot be read is an error of the load.
         let Ok(text) = fs::read_to_string(path) else {
             return;
         };
@@ -54,7 +54,7 @@ fn find_misplaced(root: &Path, suffix: &str, scope_of: ScopeOf) -> Vec<Diagnosti
     problems
 }
 
-/// Every file, in the order of names, without the hidden ones of a mounted `ConfigMap`.
+/// Looks at every file, sorted by name, but not at the hidden ones of a mounted `ConfigMap`.
 fn walk_files(folder: &Path, look: &mut impl FnMut(&Path)) {
     let mut paths: Vec<_> = fs::read_dir(folder)
         .into_iter()

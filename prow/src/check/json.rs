@@ -19,14 +19,14 @@ struct JsonDiagnostic<'a> {
     severity: CheckSeverity,
     rule: &'a str,
     file: &'a str,
-    /// From 1; 0 where the finding has no place in the file.
+    /// Counted from 1; 0 when the finding has no position in the file.
     line: u64,
     column: u64,
     path: &'a str,
     message: String,
 }
 
-/// Notes are left out: a program has nothing to do about them.
+/// Notes are left out: a program can do nothing about them.
 pub(super) fn write_json(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
     let findings = report
         .sorted_diagnostics()

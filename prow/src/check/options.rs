@@ -1,4 +1,4 @@
-//! The flags of `prow check`: checkconfig's, and the form of the answer.
+//! The flags of `prow check`: checkconfig's, and the output format.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -78,7 +78,7 @@ pub(super) struct CheckFileOptions {
     /// A folder with further parts of config.yaml; may be repeated
     #[arg(long, value_name = "DIR")]
     supplemental_prow_config_dir: Vec<PathBuf>,
-    /// What the names of those parts end in
+    /// The suffix of those parts' names
     #[arg(
         long,
         alias = "supplemental-prow-configs-filename",
@@ -92,7 +92,7 @@ pub(super) struct CheckFileOptions {
     /// A folder with further parts of plugins.yaml; may be repeated
     #[arg(long, value_name = "DIR")]
     supplemental_plugin_config_dir: Vec<PathBuf>,
-    /// What the names of those parts end in
+    /// The suffix of those parts' names
     #[arg(long, value_name = "SUFFIX", default_value = "_pluginconfig.yaml")]
     supplemental_plugin_configs_filename_suffix: String,
     /// A repository whose own jobs are checked together with the central ones
@@ -101,7 +101,7 @@ pub(super) struct CheckFileOptions {
     /// Where its jobs are, if not in this folder; needs --prow-yaml-repo-name
     #[arg(long, value_name = "PATH", requires = "prow_yaml_repo_name")]
     pub(super) prow_yaml_path: Option<PathBuf>,
-    /// Taken, so that command lines of Prow's work: no mirror is kept here.
+    /// Accepted, so that Prow's command lines work: no mirror is kept here.
     #[arg(long, hide = true)]
     in_repo_config_cache_size: Option<usize>,
     #[arg(long, hide = true)]
@@ -109,7 +109,7 @@ pub(super) struct CheckFileOptions {
 }
 
 impl CheckFileOptions {
-    /// Where the installation's configuration is, if one was named.
+    /// The paths of the installation's configuration, if one was named.
     pub(super) fn config_options(&self) -> Option<config::ConfigOptions> {
         Some(config::ConfigOptions {
             config_path: self.config_path.clone()?,
@@ -122,7 +122,7 @@ impl CheckFileOptions {
         })
     }
 
-    /// Where the plugins' configuration is, if one was named.
+    /// The paths of the plugins' configuration, if one was named.
     pub(super) fn plugin_options(&self) -> Option<plugins::PluginOptions> {
         Some(plugins::PluginOptions {
             plugin_config: self.plugin_config.clone()?,
@@ -134,7 +134,7 @@ impl CheckFileOptions {
     }
 }
 
-/// For `plank.build_cluster_status_file`.
+/// Credentials for `plank.build_cluster_status_file`.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct CheckStorageOptions {
@@ -165,7 +165,7 @@ pub(super) struct CheckWarningOptions {
     /// Do not look for this one; may be repeated
     #[arg(long = "exclude-warning", value_name = "WARNING")]
     excluded: Vec<String>,
-    /// Look for the default ones beside those of --warnings
+    /// Look for the default ones as well as those of --warnings
     #[arg(
         long,
         value_parser = flags::parse_bool,
@@ -197,7 +197,7 @@ pub(super) struct CheckWarningOptions {
 }
 
 impl CheckOptions {
-    /// The warnings that are looked for. With a GitHub App, its installations are, too.
+    /// The warnings that are enabled. A GitHub App enables the one about its installations.
     pub(super) fn enabled_warnings(&self) -> Result<BTreeSet<&'static str>, String> {
         let warnings = &self.warnings;
         let mut enabled = checkconfig::select_warnings(&checkconfig::WarningSelection {

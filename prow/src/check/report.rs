@@ -11,7 +11,7 @@ pub(super) struct ConfigCounts {
     pub(super) postsubmits: usize,
     pub(super) periodics: usize,
     pub(super) presets: usize,
-    /// That have central presubmits or postsubmits.
+    /// The repositories that have central presubmits or postsubmits.
     pub(super) repositories: usize,
 }
 
@@ -20,7 +20,7 @@ pub(super) struct ConfigCounts {
 pub(super) enum CheckSeverity {
     /// The configuration is refused.
     Error,
-    /// It loads, and is probably not meant.
+    /// The configuration loads, and this is probably a mistake.
     Warning,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct CheckReport {
     pub(super) counts: ConfigCounts,
     pub(super) errors: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
-    /// What is worth a line to a reader and is neither.
+    /// Lines for a reader that are neither.
     pub(super) notes: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ impl CheckReport {
     }
 }
 
-/// A finding's message with the way out, where one is known.
+/// A finding's message, with its hint if it has one.
 pub(super) fn diagnostic_message(problem: &Diagnostic) -> String {
     match &problem.hint {
         Some(hint) => format!("{}; {hint}", problem.message),

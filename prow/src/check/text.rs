@@ -11,7 +11,7 @@ use common::{config::Diagnostic, untrusted_text::escape_terminal};
 
 use super::report::{CheckReport, CheckSeverity, diagnostic_message};
 
-/// Characters of a file's name, a path or a message: who sends a pull request may choose them.
+/// Most characters of a file name, a path or a message: a stranger may have chosen them.
 pub(super) const MAX_TEXT: usize = 4_000;
 
 /// Whether words are coloured.
@@ -52,7 +52,7 @@ impl ReportStyle {
     }
 }
 
-/// Groups under a heading each, notes, and one line that sums up.
+/// One group per heading, then notes, and a summary line.
 pub(super) fn write_text(
     report: &CheckReport,
     style: ReportStyle,
@@ -90,7 +90,7 @@ pub(super) fn write_text(
     writeln!(out, "{}", summary_line(report))
 }
 
-/// A line a finding, and a blank one at the end.
+/// One line per finding, and a blank one at the end.
 fn write_group<'a>(
     problems: impl IntoIterator<Item = &'a Diagnostic>,
     style: ReportStyle,
@@ -127,7 +127,7 @@ fn write_group<'a>(
     writeln!(out)
 }
 
-/// What was read and how many findings there are.
+/// What was read, and how many findings there are.
 pub(super) fn summary_line(report: &CheckReport) -> String {
     let counts = &report.counts;
     format!(

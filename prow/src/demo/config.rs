@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-/// The pod utilities; the pod runner has no registry, it knows an image by one of these names.
+/// The pod utilities. The pod runner has no registry: it knows their images by these names.
 pub(super) const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "entrypoint", "sidecar"];
 
 /// Writes `config.yaml` and `plugins.yaml` into `folder`, for a Deck at the URL `deck`.

@@ -1,11 +1,11 @@
-//! What a contributor does on GitHub by REST: fork, open a pull request, merge it.
+//! A contributor's REST calls to GitHub: fork, open a pull request, merge it.
 
 use anyhow::{Context, bail};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A person with a token, at one repository.
+/// A user with a token, at one repository.
 pub(super) struct ContributorClient {
     http: reqwest::Client,
     repository: String,
@@ -28,7 +28,7 @@ impl ContributorClient {
         }
     }
 
-    /// Makes a copy under the person's own name; one that is there already will do.
+    /// Forks the repository to the user's own name; an existing fork is fine.
     pub(super) async fn fork_repository(&self) -> anyhow::Result<()> {
         self.send_request(Method::POST, "/forks", &json!({}))
             .await

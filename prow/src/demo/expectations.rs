@@ -4,7 +4,7 @@ use common::prowjob::ProwJobState::{self, Failure, Success};
 
 use super::jobs::{DemoJob, DemoJobs};
 
-/// Jobs of the sample's pull request, and how each ends; `None`: it must not run.
+/// The jobs of the sample's pull request, and how each ends; `None` means that it must not run.
 pub(super) const PRESUBMITS: [(&str, Option<ProwJobState>); 4] = [
     ("unit-test", Some(Success)),
     ("fails-on-purpose", Some(Failure)),
@@ -12,7 +12,7 @@ pub(super) const PRESUBMITS: [(&str, Option<ProwJobState>); 4] = [
     ("docs", None),
 ];
 
-/// Jobs of the sample's merge.
+/// The jobs that the sample's merge starts.
 pub(super) const POSTSUBMITS: [(&str, Option<ProwJobState>); 1] = [("publish", Some(Success))];
 
 /// One line of the table at the end.
@@ -37,7 +37,7 @@ pub(super) fn jobs_on_commit<'a>(
     jobs.values().filter(move |job| job.sha == sha)
 }
 
-/// Whether every job that is expected to run on `sha` has ended, and every other that does.
+/// Whether every job that is expected on `sha` has ended, and every other job on it.
 pub(super) fn have_jobs_ended(
     jobs: &DemoJobs,
     sha: &str,
@@ -51,7 +51,7 @@ pub(super) fn have_jobs_ended(
         && jobs_on_commit(jobs, sha).all(|job| job.complete)
 }
 
-/// Expected against found, job by job; a job that nobody expected is in it too.
+/// Compares expected and found results, job by job; unexpected jobs are included.
 pub(super) fn compare_jobs(
     jobs: &DemoJobs,
     sha: &str,

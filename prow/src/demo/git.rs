@@ -1,4 +1,4 @@
-//! Runs git as a contributor would, with nothing of the operator's own configuration.
+//! Runs git as a contributor would, without the operator's own configuration.
 
 use std::{
     ffi::OsStr,
@@ -8,15 +8,15 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
-/// A repository on disk, and who commits to it.
+/// A repository on disk, and the author of its commits.
 pub(super) struct ContributorGit {
     folder: PathBuf,
     environment: Vec<(String, String)>,
 }
 
 impl ContributorGit {
-    /// `author` commits; `token` is sent to the server at `url`, by environment so that no
-    /// process list shows it.
+    /// `author` commits; `token` is sent to the server at `url`. It is in the environment, so that
+    /// no process list shows it.
     pub(super) fn new(folder: &Path, author: &str, url: &str, token: &str) -> Self {
         let identity = ["AUTHOR", "COMMITTER"].into_iter().flat_map(|role| {
             [
@@ -34,7 +34,7 @@ impl ContributorGit {
             ("init.defaultBranch".to_owned(), "main".to_owned()),
             ("core.hooksPath".to_owned(), "/dev/null".to_owned()),
             ("core.fsmonitor".to_owned(), "false".to_owned()),
-            // A repository of somebody else's is read all the same.
+            // A repository of another user may be read, too.
             ("safe.directory".to_owned(), "*".to_owned()),
         ];
         let mut environment: Vec<_> = identity.collect();
@@ -47,7 +47,7 @@ impl ContributorGit {
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
             ("GIT_TERMINAL_PROMPT", "0"),
-            // To ask for the state of a repository changes nothing in it.
+            // Reading the state of a repository changes nothing in it.
             ("GIT_OPTIONAL_LOCKS", "0"),
         ] {
             environment.push((key.to_owned(), value.to_owned()));
@@ -58,12 +58,12 @@ impl ContributorGit {
         }
     }
 
-    /// Makes a clone that lacks the beginning of its history one of what it has.
+    /// Makes a shallow clone a complete one of the commits it has.
     pub(super) fn end_shallow_clone(&self) -> anyhow::Result<()> {
         std::fs::remove_file(self.folder.join(".git/shallow")).context("ending a shallow clone")
     }
 
-    /// What `git` prints, trimmed; its words on stderr are the error.
+    /// Returns what `git` prints, trimmed. What it prints on stderr is the error.
     pub(super) async fn run_git<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,

@@ -1,4 +1,4 @@
-//! Follows `ProwJob`s as they change.
+//! Watches `ProwJob`s.
 
 use std::{collections::BTreeMap, pin::pin};
 
@@ -20,20 +20,20 @@ pub(super) struct DemoJob {
     pub(super) state: ProwJobState,
     pub(super) complete: bool,
     pub(super) required: bool,
-    /// From creation to completion, in whole seconds, as Kubernetes keeps time.
+    /// From creation to completion, in whole seconds, as Kubernetes records them.
     pub(super) seconds: Option<i64>,
     pub(super) url: String,
     /// The commit it tests: the pull request's head, else the base.
     pub(super) sha: String,
-    /// What it is for, in a word: `#7`, a branch, `periodic`.
+    /// What it runs for, in a word: `#7`, a branch, `periodic`.
     pub(super) subject: String,
 }
 
 /// All jobs by the name of their object.
 pub(super) type DemoJobs = BTreeMap<String, DemoJob>;
 
-/// The jobs of `namespace`, all that there are when this returns, and kept up to date until the
-/// receiver is dropped.
+/// The jobs of `namespace`: complete when this returns, and kept up to date until the receiver is
+/// dropped.
 pub(super) async fn watch_prowjobs(client: Client, namespace: &str) -> watch::Receiver<DemoJobs> {
     let (sender, receiver) = watch::channel(DemoJobs::new());
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
@@ -57,12 +57,12 @@ pub(super) async fn watch_prowjobs(client: Client, namespace: &str) -> watch::Re
             }
         }
     });
-    // An error is a watch that ended first: the receiver says so too.
+    // An error means that the watch ended before; the receiver says so, too.
     let _ = is_listed.await;
     receiver
 }
 
-/// An object that does not read as a `ProwJob` is nobody's job.
+/// Ignores an object that is no valid `ProwJob`.
 fn update_job(sender: &watch::Sender<DemoJobs>, object: DeserializeGuard<ProwJob>) {
     if let Ok(job) = object.0 {
         let name = job.metadata.name.clone().unwrap_or_default();

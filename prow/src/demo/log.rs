@@ -1,4 +1,4 @@
-//! The file that the services log to: the screen is for the demo.
+//! The file that the services log to: the terminal belongs to the demo.
 
 use std::{
     fs::File,
@@ -10,8 +10,8 @@ use std::{
 use anyhow::Context;
 use tokio::sync::oneshot;
 
-/// Sends what the services log to a file. The receiver hears of the first line that could not be
-/// written: the disk is full, say, and then nothing else will end either.
+/// Sends the services' log to a file. The receiver gets the first error of a write: if the disk is
+/// full, for example, jobs do not end either.
 pub(super) fn log_to(path: &Path) -> anyhow::Result<oneshot::Receiver<io::Error>> {
     let file = File::options()
         .create(true)
@@ -27,7 +27,7 @@ pub(super) fn log_to(path: &Path) -> anyhow::Result<oneshot::Receiver<io::Error>
     Ok(broken)
 }
 
-/// Tells of its first failure, and is silent about the others.
+/// Reports its first failure, and ignores the others.
 struct LogFile {
     file: File,
     broken: Option<oneshot::Sender<io::Error>>,
@@ -47,7 +47,7 @@ impl LogFile {
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Err(error) = self.file.write_all(line) {
-            // Nobody listens once the demo itself ends.
+            // Nobody receives it once the demo itself ends.
             let _ = self.broken.take().map(|sender| sender.send(error));
         }
         Ok(line.len())

@@ -1,5 +1,4 @@
-//! Ports on loopback: the same ones whenever a data folder is used again, so that links of before
-//! still lead somewhere.
+//! Ports on loopback: the same ones each time a data folder is used, so that old links still work.
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +10,12 @@ use std::{
 use anyhow::Context;
 use tokio::net::TcpListener;
 
-/// Somebody who listens.
+/// A service that listens on a port.
 #[derive(Clone, Copy)]
 pub(super) struct ServicePort {
     pub(super) name: &'static str,
     pub(super) flag: &'static str,
-    /// Where it is when nobody says anything; or on the next port that is free.
+    /// The port when none is given, or else the next free one.
     pub(super) usual: u16,
 }
 
@@ -41,17 +40,17 @@ pub(super) const GITHUB: ServicePort = ServicePort {
     usual: 3000,
 };
 
-/// Which ports were used before, and which are now.
+/// The ports of the last run, and those of this one.
 pub(super) struct DemoPorts {
     file: PathBuf,
     before: BTreeMap<String, u16>,
     now: BTreeMap<String, u16>,
-    /// What the user should know of them.
+    /// What the user should know about the ports.
     pub(super) notes: Vec<String>,
 }
 
 impl DemoPorts {
-    /// Those that are kept in `data`; none where there is nothing that could be read.
+    /// The ports that `data` has from the last run; none when no file can be read.
     pub(super) fn load_ports(data: &Path) -> Self {
         let file = data.join("ports.json");
         let before = fs::read(&file).ok();
@@ -65,8 +64,8 @@ impl DemoPorts {
         }
     }
 
-    /// A listener on `wanted`; else on the port of before; else on the usual one or the next that
-    /// is free.
+    /// A listener on `wanted`; else on the port of the last run; else on the usual one or the next
+    /// free one.
     pub(super) fn bind_service(
         &mut self,
         place: ServicePort,
@@ -96,7 +95,7 @@ impl DemoPorts {
         Ok(TcpListener::from_std(listener)?)
     }
 
-    /// Remembers them for the next time.
+    /// Saves the ports for the next run.
     pub(super) fn save_ports(&self) -> anyhow::Result<()> {
         let text = serde_json::to_string(&self.now)?;
         fs::write(&self.file, text).with_context(|| self.file.display().to_string())

@@ -1,4 +1,4 @@
-//! A repository of the user's as the demo's: which jobs it has, what of it is not taken, its clone
+//! The user's repository in the demo: which jobs it has, what is not taken from it, and its clone
 //! in the demo's own folder.
 
 use std::path::Path;
@@ -11,14 +11,14 @@ use super::{
     sample_repo::{find_only_key, parse_remote_url},
 };
 
-/// Where a repository may bring jobs: the first that is there counts.
+/// The paths that may bring jobs. The first one that exists counts.
 const JOB_CONFIG_PATHS: [(&str, &str); 3] = [
     (".prow", "tree"),
     (".prow.yaml", "blob"),
     ("prow-jobs.yaml", "blob"),
 ];
 
-/// Names that are told at once.
+/// Most names that one note lists.
 const MOST_NAMES: usize = 5;
 
 /// A repository of the user's, which is only read.
@@ -26,16 +26,16 @@ pub(super) struct UserRepository {
     /// Its topmost folder.
     path: String,
     is_shallow: bool,
-    /// What the user should know of what is taken from it.
+    /// What the user should know about what is taken.
     pub(super) notes: Vec<String>,
 }
 
 impl UserRepository {
-    /// Looks whether there are jobs at `path`, before anything is made or started for it.
+    /// Checks that there are jobs at `path`, before anything is made or started for it.
     pub(super) async fn open(path: &Path) -> anyhow::Result<Self> {
         let given = absolute_path(path)?;
         let git = ContributorGit::new(Path::new(&given), "", "", "");
-        // One without a work tree is taken as it is.
+        // A repository without a work tree is taken as it is.
         let path = match git.run_git(["rev-parse", "--show-toplevel"]).await {
             Ok(top) => top,
             Err(_) => git
@@ -103,8 +103,8 @@ impl UserRepository {
         Ok(())
     }
 
-    /// Only what is committed is taken. Of a repository of somebody else's git says nothing, since
-    /// it would have to run what its configuration names.
+    /// Notes that only commits are taken. For another user's repository there is no such note: git
+    /// would have to run what its configuration names.
     async fn note_uncommitted(&mut self, git: &ContributorGit) {
         let changed = ["diff", "--name-only", "-z", "HEAD"];
         let new = [
@@ -145,8 +145,8 @@ impl UserRepository {
         Ok(())
     }
 
-    /// Makes the last commit anew, and the one before it if it is there, as a history that begins
-    /// with them: no server takes one whose beginning is missing.
+    /// Recreates the last commit, and the one before it if there is one, as a complete history: no
+    /// server accepts one whose beginning is missing.
     async fn recreate_history(&self, git: &ContributorGit) -> anyhow::Result<()> {
         let mut commit = vec!["commit-tree".to_owned(), "HEAD^{tree}".to_owned()];
         if git
@@ -201,7 +201,7 @@ impl UserRepository {
     }
 }
 
-/// A folder's name as GitHub would take it for a repository's.
+/// A folder's name, changed to what GitHub accepts as a repository's name.
 fn sanitize_name(folder: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     let name: String = folder

@@ -1,4 +1,4 @@
-//! The sample repository of this binary, and what a repository is called.
+//! The sample repository in this binary, and how a repository's name is found.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 

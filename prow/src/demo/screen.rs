@@ -1,4 +1,4 @@
-//! What the person at the terminal sees.
+//! What the demo prints to the terminal.
 
 use std::{
     collections::BTreeSet,
@@ -19,28 +19,28 @@ use super::{
     services::DemoServices,
 };
 
-/// How long no new job must turn up before the list counts as whole.
+/// How long no new job may appear before the list counts as complete.
 const QUIET: Duration = Duration::from_secs(2);
-/// Characters of what is said at once.
+/// Most characters of one text.
 const MAX_TEXT: usize = 10_000;
 
-/// Standard output, and the jobs it shows.
+/// Prints jobs to standard output, each once.
 pub(super) struct DemoScreen {
     jobs: watch::Receiver<DemoJobs>,
-    /// Objects whose end was told.
+    /// Objects whose end was printed.
     told: BTreeSet<String>,
-    /// Periodics that were told of, which is enough for each.
+    /// Periodics that were printed once, which is enough.
     periodics: BTreeSet<String>,
 }
 
-/// A comment without what GitHub does not show: the marks by which a service finds its own.
+/// A comment as GitHub shows it: without the markers by which a service finds its own comments.
 pub(super) fn as_shown(comment: &str) -> String {
     let lines = comment.lines();
     let shown = lines.filter(|line| !(line.starts_with("<!--") && line.ends_with("-->")));
     shown.collect::<Vec<_>>().join("\n")
 }
 
-/// A reader that is gone is no reason to end.
+/// A closed standard output is no reason to end.
 pub(super) fn print_text(text: &str) {
     let _ = writeln!(
         io::stdout(),
@@ -58,7 +58,7 @@ impl DemoScreen {
         }
     }
 
-    /// Prints jobs as they end, until `done` or `patience` is over; returns how they then stand.
+    /// Prints jobs as they end, until `done` or `patience` is over. Returns the jobs at that time.
     pub(super) async fn print_jobs_until(
         &mut self,
         patience: Duration,
@@ -77,25 +77,25 @@ impl DemoScreen {
                 }
             }
         };
-        // Whoever asked sees from what stands that time ran out.
+        // The caller sees from the returned jobs that time ran out.
         let _ = tokio::time::timeout(patience, print_all).await;
         self.jobs.borrow().clone()
     }
 
-    /// A periodic that goes on and on would push everything else off the screen.
+    /// A periodic that runs again and again would push everything else off the screen.
     fn is_news(&mut self, job: &DemoJob) -> bool {
         !job.sha.is_empty() || self.periodics.insert(job.name.clone())
     }
 
-    /// Takes what has ended so far as told: it is from an earlier demo on the same data.
+    /// Marks the jobs that have ended as printed: they are from an earlier demo on the same data.
     pub(super) fn skip_ended_jobs(&mut self) {
         let jobs = self.jobs.borrow();
         let ended = jobs.iter().filter(|(_, job)| job.complete);
         self.told.extend(ended.map(|(name, _)| name.clone()));
     }
 
-    /// Waits until no new job turned up on `sha` for a while; true if there is none after
-    /// `patience`.
+    /// Waits until no new job has appeared on `sha` for a while. Returns true if there is none
+    /// after `patience`.
     pub(super) async fn has_no_jobs_on(&mut self, sha: &str, patience: Duration) -> bool {
         let any = self
             .jobs
@@ -129,7 +129,7 @@ fn format_job(job: &DemoJob) -> String {
     )
 }
 
-/// Where everything is, and what is to be known of it.
+/// Prints where everything is, and the notes.
 pub(super) fn print_addresses(services: &DemoServices, notes: &[String]) {
     let github = services.github.url();
     print_text(&format!("  Deck       {}", services.deck));
@@ -168,7 +168,7 @@ pub(super) fn print_table(lines: &[ExpectedJob]) {
     }
 }
 
-/// What to try while it serves: `open` is the author's pull request, `theirs` the stranger's.
+/// What to try while the demo runs: `open` is the author's pull request, `theirs` the stranger's.
 pub(super) fn print_next_steps(
     services: &DemoServices,
     seed: &DemoSeed,
@@ -214,7 +214,7 @@ A webhook by hand, signed with the secret in {hmac}:
     ));
 }
 
-/// Lines for a shell that send a webhook as GitHub does.
+/// Shell lines that send a webhook as GitHub does.
 fn signed_webhook(hmac: &Path, url: &str) -> String {
     let hmac = hmac.display().to_string().replace('\'', "'\\''");
     format!(

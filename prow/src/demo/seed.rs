@@ -1,6 +1,6 @@
-//! Everything a person would do by hand before and during the demo: accounts, the App, the
-//! first push, the pull request. All of it goes the way a person's would, by git and REST;
-//! only accounts and the App, which have no REST call, are made through the stand-in's handle.
+//! Everything a person would do by hand before and during the demo: accounts, the App, the first
+//! push, the pull request. It is done by git and REST, as a person would do it; only accounts and
+//! the App, which have no REST call, are made through the stand-in's handle.
 
 use std::{
     fs,
@@ -21,9 +21,9 @@ use super::{
 };
 
 const APP: &str = "prow-demo";
-/// A member of the organisation: whose pull requests are trusted.
+/// A member of the organisation, whose pull requests are trusted.
 const AUTHOR: &str = "you";
-/// A member of nothing: whose pull requests somebody has to look at.
+/// A member of nothing. Somebody has to look at their pull requests.
 const STRANGER: &str = "stranger";
 
 /// A repository at the stand-in, and a clone of it to work in.
@@ -35,14 +35,14 @@ pub(super) struct DemoSeed {
     pub(super) forge: ContributorClient,
     git: ContributorGit,
     work: PathBuf,
-    /// Of the stand-in.
+    /// The stand-in's URL.
     url: String,
     remote: String,
     is_sample: bool,
 }
 
-/// Makes the App known to the stand-in, and its secrets known to Prow: `app.pem`, and the
-/// webhook's secret in the file `hmac`.
+/// Registers the App at the stand-in, and writes its secrets for Prow: the key to `app.pem`, the
+/// webhook's secret to the file `hmac`.
 pub(super) async fn create_app(
     github: &FakeGithub,
     data: &Path,
@@ -62,7 +62,7 @@ pub(super) async fn create_app(
     Ok(app)
 }
 
-/// What hook and crier need, and no more.
+/// The permissions that hook and crier need, and no more.
 fn app_permissions() -> AppPermissions {
     AppPermissions::from([
         ("checks", PermissionLevel::Write),
@@ -75,7 +75,7 @@ fn app_permissions() -> AppPermissions {
 }
 
 impl DemoSeed {
-    /// Makes organisation and repository, and brings the code there, where that is not done yet.
+    /// Creates organisation and repository, and pushes the code, where that is not done yet.
     pub(super) async fn new(
         github: &FakeGithub,
         work: &Path,
@@ -121,8 +121,8 @@ impl DemoSeed {
         format!("{}/{}", self.org, self.repo)
     }
 
-    /// Clones what is there already, else brings the sample, or the given repository up to the
-    /// commit before its last: that one becomes the pull request.
+    /// Fills the work folder. If the stand-in has no `main` yet, pushes the sample, or the given
+    /// repository up to the commit before its last: that one becomes the pull request.
     async fn first_push(&self, repo: Option<&UserRepository>) -> anyhow::Result<()> {
         let is_there = !self
             .git
@@ -154,8 +154,8 @@ impl DemoSeed {
 
     /// Pushes a new branch with a change and opens a pull request; returns it with its head.
     ///
-    /// The sample's change is a file. A repository of the user's gives its last commit, or,
-    /// once that was used, an empty one.
+    /// The sample's change is a file. The user's repository gives its last commit or, once that was
+    /// used, an empty one.
     pub(super) async fn open_pull_request(&self) -> anyhow::Result<(OpenedPullRequest, String)> {
         let number = self
             .count_branches(&self.git, &self.remote, "change")
@@ -180,7 +180,7 @@ impl DemoSeed {
         Ok((self.forge.open_pull_request(&title, &branch).await?, head))
     }
 
-    /// A pull request of the stranger's, from a fork: nothing runs until somebody trusted says so.
+    /// Opens the stranger's pull request, from a fork: nothing runs until a trusted user allows it.
     pub(super) async fn open_strangers_pull(&self) -> anyhow::Result<OpenedPullRequest> {
         let LocalUser { login, token, .. } = &self.stranger;
         let git = ContributorGit::new(&self.work, login, &self.url, token);
@@ -197,7 +197,7 @@ impl DemoSeed {
             .await
     }
 
-    /// How many branches of a name and a number there are.
+    /// How many branches there are with this name and a number.
     async fn count_branches(
         &self,
         git: &ContributorGit,
@@ -209,7 +209,7 @@ impl DemoSeed {
         Ok(heads.lines().count())
     }
 
-    /// Commits a file of a branch's name on top of `main`; the title of the change.
+    /// Commits a file named like the branch on top of `main`. Returns the title of the change.
     async fn commit_change(&self, git: &ContributorGit, branch: &str) -> anyhow::Result<String> {
         git.run_git(["fetch", "--quiet", &self.remote, "main"])
             .await?;

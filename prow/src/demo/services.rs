@@ -1,7 +1,7 @@
-//! Every service, and what stands in for GitHub and the cluster, in this process.
+//! Runs every service, and the stand-ins for GitHub and the cluster, in this process.
 //!
-//! Made as an installation's administrator would make it: accounts, the App, a configuration,
-//! the CRD. The services hear of each other by sockets and by the API, as they do anywhere.
+//! It makes what an installation's administrator would make: accounts, the App, a configuration,
+//! the CRD. The services reach each other by sockets and by the API, as they do elsewhere.
 
 use std::{
     collections::BTreeMap,
@@ -45,26 +45,26 @@ use super::{
     seed,
 };
 
-/// What is running, and where.
+/// The running services, and their addresses.
 pub(super) struct DemoServices {
     pub(super) github: FakeGithub,
     pub(super) client: Client,
     pub(super) deck: String,
     pub(super) webhook: String,
     pub(super) kubeconfig: PathBuf,
-    /// Of the secret that webhooks are signed with.
+    /// The file with the secret that webhooks are signed with.
     pub(super) hmac: PathBuf,
-    /// What the user should know before anything else.
+    /// What the user should know first.
     pub(super) notes: Vec<String>,
     api: ApiServer,
     tasks: ServiceTasks,
-    /// As long as they live, changed files are read again.
+    /// While they live, changed files are read again.
     _agents: (ConfigAgent, ConfigAgent<Option<PluginConfiguration>>),
 }
 
 impl DemoServices {
-    /// Starts everything; ends with `shutdown`. The receiver hears of a service that ended
-    /// before that.
+    /// Starts everything; it ends with `shutdown`. The receiver gets the error of a service that
+    /// ends before that.
     pub(super) async fn start_services(
         options: &DemoOptions,
         data: &Path,
@@ -84,7 +84,7 @@ impl DemoServices {
             logs: data.join("logs"),
         })
         .await?;
-        // Nobody else uses the folder.
+        // `cluster.db` is locked now: nobody else uses the folder.
         ports.save_ports()?;
         let kubeconfig = data.join("kubeconfig");
         api.serve_loopback(api_port, shutdown.clone())
@@ -173,14 +173,14 @@ impl DemoServices {
     }
 }
 
-/// Who holds the leases. Of the cluster's file there is one user at a time, so a start after a
-/// crash takes them back without waiting.
+/// The name of the leases' holder. `cluster.db` has one user at a time, so a start after a crash
+/// takes the leases back without waiting.
 const LEASE_IDENTITY: &str = "demo";
 
 /// How long services may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the services of this process are made of.
+/// What the services' contexts are made from.
 struct ServiceContexts<'a> {
     data: &'a Path,
     client: &'a Client,
@@ -286,7 +286,7 @@ impl ServiceContexts<'_> {
         })
     }
 
-    /// Deck makes it at the first start.
+    /// Deck makes the key at its first start.
     fn storage_key(&self) -> StorageKeyFile {
         StorageKeyFile::new(self.data.join("storage-key"))
     }
@@ -303,7 +303,7 @@ impl ServiceContexts<'_> {
     }
 }
 
-/// Options as their own flags give them, so that each has its default from one place.
+/// Options as these flags give them, so that every default comes from one place.
 fn parse_flags<O: clap::Args>(flags: &[(&str, PathBuf)]) -> anyhow::Result<O> {
     let flags = flags
         .iter()
@@ -393,7 +393,7 @@ impl ServiceTasks {
         )
     }
 
-    /// A service that ends while it should run is a failure, whatever it says.
+    /// A service that ends before shutdown is a failure, whatever it returns.
     fn spawn_service(
         &mut self,
         name: &'static str,
@@ -407,7 +407,7 @@ impl ServiceTasks {
             });
             if let Err(error) = outcome {
                 tracing::error!(error = format!("{error:#}"), "{name} ends");
-                // Nobody listens once the demo itself ends.
+                // Nobody receives it once the demo itself ends.
                 let _ = failures.send(error.context(name));
             }
         });

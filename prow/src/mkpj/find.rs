@@ -1,4 +1,4 @@
-//! A configured job by its name. Pure.
+//! Finds a configured job by its name. Pure.
 
 use anyhow::bail;
 use common::{
@@ -15,8 +15,7 @@ pub(super) struct FoundJob {
 }
 
 /// The first presubmit, else postsubmit, else periodic of this name, repositories in the order of
-/// their names. `refs` is taken without its repository, and by a postsubmit without its pull
-/// request.
+/// their names. The repository of `refs` is ignored, and so is its pull request for a postsubmit.
 pub(super) fn find_job(jobs: &JobConfig, name: &str, refs: &Refs) -> anyhow::Result<FoundJob> {
     for (repo, job) in iter_jobs(&jobs.presubmits) {
         if job.base.name == name {
@@ -59,7 +58,7 @@ fn new_found_job(spec: ProwJobSpec, base: &common::config::JobBase) -> FoundJob 
     }
 }
 
-/// Of `https://host/org/repo`, as Gerrit's are written, the host belongs to the organisation.
+/// In `https://host/org/repo`, as Gerrit's are written, the host belongs to the organisation.
 fn set_repository(full_name: &str, refs: Refs) -> Refs {
     let scheme = full_name.find("://").map_or(0, |end| end + "://".len());
     let slash = full_name[scheme..].find('/').map(|at| scheme + at);

@@ -67,7 +67,7 @@ pub(super) struct MkpjOptions {
 }
 
 impl MkpjOptions {
-    /// What is known of the commit under test; without its repository.
+    /// What the flags say about the commit under test, without its repository.
     pub(super) fn partial_refs(&self) -> Refs {
         Refs {
             base_ref: self.base_ref.clone(),

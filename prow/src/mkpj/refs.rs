@@ -1,5 +1,5 @@
-//! What the command line leaves out of the refs: the number of the pull request and a base branch
-//! are typed in, the rest comes from GitHub.
+//! Completes the refs that the command line leaves out: the user types the number of the pull
+//! request and a base branch, the rest comes from GitHub.
 
 use std::io::{self, BufRead, Write};
 
@@ -9,7 +9,7 @@ use common::{
     prowjob::Refs,
 };
 
-/// Fills what is empty, in upstream's order.
+/// Fills empty fields, in upstream's order.
 pub(super) async fn complete_refs(
     refs: &mut Refs,
     options: &github::GithubOptions,
@@ -69,7 +69,7 @@ pub(super) async fn complete_refs(
     Ok(())
 }
 
-/// Asked only when something is missing, and once.
+/// Asks GitHub only when something is missing, and once.
 struct LazyGithubClient<'a> {
     options: &'a github::GithubOptions,
     pull: Option<GithubPullRequest>,
@@ -96,7 +96,7 @@ impl LazyGithubClient<'_> {
     }
 }
 
-/// One word from the person at the terminal; `flag` would have given it.
+/// Reads one word from the user at the terminal; `flag` would have given it.
 fn prompt_word(question: &str, flag: &str) -> anyhow::Result<String> {
     let mut terminal = io::stderr();
     terminal.write_all(question.as_bytes())?;

@@ -1,4 +1,4 @@
-//! `--trigger-job`: the job is created in Prow's cluster, and its end is waited for.
+//! `--trigger-job`: creates the job in Prow's cluster, and waits for its end.
 
 use std::process::ExitCode;
 

@@ -31,7 +31,7 @@ pub(super) fn results_folder(
     Ok(folder.trim_end_matches('/').to_owned())
 }
 
-/// Asks what to put in the place of each volume that the cluster may not have.
+/// Asks what replaces each volume that the cluster may not have.
 pub(super) fn replace_volumes(
     pod: &mut Value,
     answers: &mut impl BufRead,

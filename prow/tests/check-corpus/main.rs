@@ -1,6 +1,6 @@
-//! `prow check` on a whole installation's configuration, the one in the folder `PROW_CORPUS`:
-//! it is compared with what upstream's checkconfig says of the same files, and every job file is
-//! held against the published JSON Schema. Run by `.ci/check`.
+//! `prow check` on a whole installation's configuration, the one in the folder `PROW_CORPUS`: its
+//! findings are compared with those of upstream's checkconfig on the same files, and every job file
+//! is validated against the published JSON Schema. Run by `.ci/check`.
 //!
 //! `upstream.tsv` is upstream's log reduced to rule, repository and job.
 
@@ -65,7 +65,7 @@ fn job_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// What Prow reads all the same, and an editor should mark.
+/// Job files that Prow reads all the same, and that an editor should mark.
 const MISFITS: [(&str, &str); 2] = [
     // Keys in capitals.
     ("sig-storage-local-static-provisioner.yaml", "\"NAME\""),

@@ -1,4 +1,4 @@
-//! The hand that plays kubelet, and GitHub's side of a job: quick, and out of the weather.
+//! The fake kubelet, and what GitHub does to a job: quick, and without faults.
 
 use std::{
     collections::HashMap,
@@ -21,12 +21,12 @@ pub(crate) struct Hand {
     pub(crate) pods: Api<Pod>,
     pub(crate) fates: Arc<HashMap<String, Fate>>,
     pub(crate) record: Arc<Mutex<Record>>,
-    /// A pod takes about so long.
+    /// About how long a pod runs.
     pub(crate) pace: Duration,
 }
 
 impl Hand {
-    /// Records the pod, and plays it if it is new.
+    /// Records the pod, and runs it if it is new.
     pub(crate) fn see(&self, event: &WatchEvent<Pod>) {
         let (WatchEvent::Added(pod) | WatchEvent::Modified(pod)) = event else {
             return;
@@ -45,7 +45,7 @@ impl Hand {
         }
     }
 
-    /// As kubelet does once a deleted pod has ended.
+    /// Removes a deleted pod that has ended, as kubelet does.
     async fn let_go(&self, name: &str, uid: Option<String>) {
         let mut now = DeleteParams::default().grace_period(0);
         now.preconditions = Some(kube::api::Preconditions {
@@ -91,7 +91,7 @@ impl Hand {
             .patch_status(name, &PatchParams::default(), &patch)
             .await
         {
-            // Deleted meanwhile.
+            // It was deleted meanwhile.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
             done => drop(done.unwrap()),
         }
@@ -105,7 +105,7 @@ fn container(state: &Value) -> Value {
     })
 }
 
-/// What hook does when a pull request is closed.
+/// Aborts a job, as hook does when its pull request is closed.
 pub(crate) async fn abort(jobs: &Api<ProwJob>, name: &str) {
     let patch = Patch::Merge(json!({"status": {"state": "aborted"}}));
     jobs.patch(name, &PatchParams::default(), &patch)

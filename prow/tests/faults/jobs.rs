@@ -1,4 +1,4 @@
-//! The jobs of a scene: what each is to go through, and how it is to end.
+//! The jobs of a scene: what happens to each, and how it has to end.
 
 use common::prowjob::{ProwJob, ProwJobState, new_prowjob};
 use jiff::Timestamp;
@@ -19,9 +19,9 @@ pub(crate) const QUEUE: &str = "slow";
 pub(crate) enum Fate {
     Succeeds,
     Fails,
-    /// So many pods are evicted, then one succeeds, if there may be so many.
+    /// This many pods are evicted, then one succeeds, if there may be so many.
     Evicted(usize),
-    /// A newer run about the same pull request comes.
+    /// A newer job for the same pull request is created.
     Superseded,
     /// Its pull request is closed while it waits or runs.
     Aborted,
@@ -43,7 +43,7 @@ impl Fate {
         }
     }
 
-    /// How many pods it has had at its end: the least and the most.
+    /// How many pods it has had at its end: at least and at most.
     pub(crate) fn pods(self) -> (usize, usize) {
         match self {
             Self::Succeeds | Self::Fails => (1, 1),
@@ -61,7 +61,7 @@ impl Fate {
     }
 }
 
-/// `count` jobs, or one more, in the order they are to be created; names rise with it.
+/// `count` jobs, or one more, in the order of their creation; names rise in that order.
 pub(crate) fn jobs(count: usize, namespace: &str, seed: u64) -> Vec<Job> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut jobs: Vec<Job> = Vec::new();

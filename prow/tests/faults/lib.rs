@@ -1,9 +1,9 @@
-//! Plank between faults: jobs on an API that plank reaches only through a proxy that loses, delays,
-//! refuses and cuts off, while planks are killed. All jobs end as they should, none runs twice, and
-//! at no version of the API are more pending than a limit allows.
+//! Plank under faults: it reaches the API only through a proxy that loses, delays, refuses and cuts
+//! off requests, while planks are killed. All jobs end as they should, none runs twice, and at no
+//! version of the API are more pending than a limit allows.
 //!
-//! Sinker likewise: of what is in the API exactly that goes which is due, though one build cluster
-//! is away all the time.
+//! Sinker likewise: it deletes exactly the objects that are due, though one build cluster never
+//! answers.
 //!
 //! Included by the short form (`it`) and the long one (`soak`).
 

@@ -1,4 +1,4 @@
-//! A reverse proxy on loopback that stands between a replica and the API, and brings the weather.
+//! A reverse proxy on loopback between a replica and the API, which injects the faults.
 
 use std::{
     io,
@@ -39,12 +39,12 @@ struct Inner {
     /// The API, with its credentials.
     api: Client,
     weather: Mutex<Weather>,
-    /// Nothing passes and nothing ends, in either direction.
+    /// While set, nothing passes and nothing ends, in either direction.
     cut: watch::Sender<bool>,
     /// Counts up when all running watches are to fall silent.
     silences: watch::Sender<u64>,
     requests: AtomicU64,
-    /// Of them, those that [`Proxy::recent`] has told of.
+    /// The requests that [`Proxy::recent`] has reported.
     counted: AtomicU64,
     faults: AtomicU64,
 }
@@ -72,7 +72,7 @@ impl Proxy {
         }
     }
 
-    /// A kubeconfig whose contexts are all this proxy, but for [`AWAY`].
+    /// Writes a kubeconfig whose contexts all lead to this proxy, except [`AWAY`].
     pub(crate) fn write_kubeconfig(&self, path: &Path, contexts: &[&str]) {
         let entries: Vec<_> = contexts
             .iter()
@@ -93,17 +93,17 @@ impl Proxy {
         std::fs::write(path, config.to_string()).unwrap();
     }
 
-    /// Cuts the way to the API, or opens it. What is under way waits.
+    /// Cuts the connection to the API, or restores it. Requests that are under way wait.
     pub(crate) fn cut(&self, cut: bool) {
         self.inner.cut.send_replace(cut);
     }
 
-    /// All running watches go on without a word and without an end.
+    /// All running watches stay open and send nothing more.
     pub(crate) fn silence_watches(&self) {
         self.inner.silences.send_modify(|count| *count += 1);
     }
 
-    /// Requests since this was asked last.
+    /// Requests since the last call.
     pub(crate) fn recent(&self) -> u64 {
         let requests = self.inner.requests.load(Ordering::Relaxed);
         requests - self.inner.counted.swap(requests, Ordering::Relaxed)
@@ -126,7 +126,7 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>, stop: CancellationToke
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), answer);
-        // It ends with an error where a fault was wanted, or a plank was killed.
+        // It ends with an error after a fault, or when a plank was killed.
         tokio::spawn(stop.clone().run_until_cancelled_owned(async {
             let _ = connection.await;
         }));
@@ -157,7 +157,7 @@ impl Inner {
             _ => {}
         }
         let (mut head, body) = answer.into_parts();
-        // They are of the connection to the API.
+        // They belong to the connection to the API.
         head.headers.remove(header::TRANSFER_ENCODING);
         head.headers.remove(header::CONNECTION);
         let body = if kind == Kind::Watch && head.status.is_success() {
@@ -196,7 +196,7 @@ fn lost() -> io::Error {
     io::Error::from(io::ErrorKind::ConnectionReset)
 }
 
-/// As the API itself would say it.
+/// An answer in the API's own form.
 fn refusal(code: u16) -> Response<AnswerBody> {
     let reason = match code {
         409 => "Conflict",

@@ -1,4 +1,4 @@
-//! What happened, in the order of resourceVersions, and what of it must not have happened.
+//! Records what happened, in the order of resourceVersions, and finds what must not happen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::jobs::{Job, QUEUE};
 
-/// Every change after `version`, once and in order, for as long as it is polled.
+/// Calls `see` for every change after `version`, once and in order, for as long as it is polled.
 pub(crate) async fn follow<K>(api: Api<K>, mut version: String, mut see: impl FnMut(WatchEvent<K>))
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
@@ -38,22 +38,22 @@ where
     }
 }
 
-/// How many jobs may be pending at once, beside those of one `max_concurrency`.
+/// How many jobs may be pending at once, apart from the `max_concurrency` of a job.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) all: usize,
-    /// Of the queue [`QUEUE`].
+    /// In the queue [`QUEUE`].
     pub(crate) queue: usize,
-    /// Of each build cluster.
+    /// In each build cluster.
     pub(crate) cluster: usize,
 }
 
 pub(crate) struct Record {
     limits: Limits,
     jobs: BTreeMap<String, Seen>,
-    /// By limit, the most that were pending at once.
+    /// The most that were pending at once, by limit.
     peaks: BTreeMap<String, usize>,
-    /// By job, its pods: build id and UID.
+    /// The pods of each job: build id and UID.
     pods: BTreeMap<String, BTreeSet<(String, String)>>,
     violations: Vec<String>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Record {
 struct Seen {
     state: ProwJobState,
     completed: bool,
-    /// What it counts against, and how many may.
+    /// The limits that it counts against, and their values.
     limits: Vec<(String, usize)>,
 }
 
@@ -137,7 +137,7 @@ impl Record {
         }
     }
 
-    /// Whether the pod is new.
+    /// Returns whether the pod is new.
     pub(crate) fn see_pod(&mut self, pod: &Pod) -> bool {
         let label = |key: &str| pod.labels().get(key).cloned().unwrap_or_default();
         let (job, build) = (label(labels::ID), label(labels::BUILD_ID));
@@ -176,7 +176,7 @@ impl Record {
         lines.take(20).collect::<Vec<_>>().join("\n")
     }
 
-    /// What must not be, now that all is over.
+    /// What must not have happened, now that all jobs are over.
     pub(crate) fn judge(&self, jobs: &[Job]) -> Vec<String> {
         let mut violations = self.violations.clone();
         for job in jobs {

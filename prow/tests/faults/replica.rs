@@ -8,12 +8,12 @@ use std::{
 
 use super::proxy::Proxy;
 
-/// What is started, alike for all replicas.
+/// The program that all replicas run.
 pub(crate) struct Program<'a> {
     pub(crate) name: &'a str,
-    /// Names of contexts, see [`Proxy::write_kubeconfig`].
+    /// The names of contexts, see [`Proxy::write_kubeconfig`].
     pub(crate) contexts: &'a [&'a str],
-    /// Beside Prow's flags.
+    /// In addition to Prow's flags.
     pub(crate) flags: &'a [String],
 }
 
@@ -65,7 +65,7 @@ impl Replica {
         self.child = Some(child);
     }
 
-    /// SIGKILL, and a new one in its place.
+    /// Kills the process with SIGKILL, and starts a new one.
     pub(crate) fn kill_and_restart(&mut self) {
         self.kill();
         self.run();
@@ -78,7 +78,7 @@ impl Replica {
         }
     }
 
-    /// The last lines it wrote, for who has to find out.
+    /// The last lines of its log, to find out what went wrong.
     pub(crate) fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();

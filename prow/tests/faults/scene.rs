@@ -26,21 +26,21 @@ use super::{
     weather::Weather,
 };
 
-/// What a scene is like.
+/// The settings of a scene.
 pub(crate) struct Scene {
     pub(crate) seed: u64,
     pub(crate) jobs: usize,
-    /// How long the second half of them takes to come; the first comes at once.
+    /// How long the creation of the second half takes; the first half is created at once.
     pub(crate) coming: Duration,
     pub(crate) limits: Limits,
     pub(crate) planks: usize,
-    /// How long a stalled request is held, and a plank is cut off.
+    /// How long a stalled request is held, and how long a plank is cut off.
     pub(crate) stall: Duration,
-    /// Between a blow to a plank and the next; the first is a kill after a quarter of it.
+    /// Between two disruptions of a plank; the first is a kill after a quarter of it.
     pub(crate) blows: Duration,
-    /// Flags of the planks, beside Prow's.
+    /// Flags of the planks, in addition to Prow's.
     pub(crate) flags: Vec<String>,
-    /// Only a broken plank reaches it.
+    /// The time limit. Only a broken plank reaches it.
     pub(crate) patience: Duration,
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn run(scene: Scene) {
         outcome = tokio::time::timeout(scene.patience, played) => outcome.is_ok(),
         () = blows => unreachable!("there is always another blow"),
     };
-    // What is done after the end would be wrong, too.
+    // Anything that happens after the end would be wrong, too.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for plank in &planks {
         eprintln!("faults: {}", plank.proxy.told());
@@ -124,7 +124,7 @@ fn pods_of(cluster: &TestCluster) -> Api<Pod> {
     Api::namespaced(cluster.client.clone(), &cluster.namespace)
 }
 
-/// Starts the record, and the hand that plays what happens to pods.
+/// Starts the record, and the fake kubelet that runs the pods.
 async fn observe(cluster: &TestCluster, jobs: &[Job], record: &Arc<Mutex<Record>>) -> JoinSet<()> {
     let fates = jobs.iter().map(|job| (job.object.name_any(), job.fate));
     let hand = Hand {
@@ -197,7 +197,7 @@ async fn until_all_ended(record: &Mutex<Record>, count: usize) {
     }
 }
 
-/// From time to time the replica that works is killed, cut off, or hears nothing more.
+/// Again and again kills the replica that leads, cuts it off, or silences its watches.
 pub(super) async fn blows(replicas: &mut [Replica], seed: u64, every: Duration, stall: Duration) {
     let mut random = StdRng::seed_from_u64(seed);
     tokio::time::sleep(every / 4).await;
@@ -217,7 +217,7 @@ pub(super) async fn blows(replicas: &mut [Replica], seed: u64, every: Duration, 
     }
 }
 
-/// The replica with the most requests since the last blow: the one that leads.
+/// The replica with the most requests since the last disruption: the one that leads.
 fn busiest(replicas: &mut [Replica]) -> &mut Replica {
     let requests: Vec<u64> = replicas.iter().map(|it| it.proxy.recent()).collect();
     let (number, _) = (0..).zip(requests).max_by_key(|(_, count)| *count).unwrap();

@@ -1,4 +1,4 @@
-//! Sinkers between faults.
+//! Sinkers under faults.
 
 use std::{
     collections::BTreeMap,
@@ -29,30 +29,30 @@ use super::{
 const HOUR: i64 = 3600;
 const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
-/// What such a scene is like.
+/// The settings of a scene with sinkers.
 pub(crate) struct Sinks {
     pub(crate) seed: u64,
-    /// Of each kind in [`KINDS`].
+    /// How many of each kind in [`KINDS`].
     pub(crate) objects: usize,
     pub(crate) sinkers: usize,
-    /// How long a stalled request is held, and a sinker is cut off.
+    /// How long a stalled request is held, and how long a sinker is cut off.
     pub(crate) stall: Duration,
-    /// Between a blow to a sinker and the next.
+    /// Between two disruptions of a sinker.
     pub(crate) blows: Duration,
-    /// Flags of the sinkers, beside Prow's.
+    /// Flags of the sinkers, in addition to Prow's.
     pub(crate) flags: Vec<String>,
-    /// Only a broken sinker reaches it.
+    /// The time limit. Only a broken sinker reaches it.
     pub(crate) patience: Duration,
 }
 
-/// A job with its pod, and what becomes of the two.
+/// A job with its pod, and whether each of the two stays.
 struct Kind {
     name: &'static str,
-    /// Seconds ago it began and ended; none: there is no such job.
+    /// How many seconds ago it began and ended; `None` when there is no job.
     job: Option<(i64, Option<i64>)>,
-    /// The pod is on its way, and held for a report.
+    /// The pod is being deleted, and a finalizer holds it for a report.
     held: bool,
-    /// The pod is none of Prow's.
+    /// The pod is not Prow's.
     foreign: bool,
     job_stays: bool,
     pod_stays: bool,
@@ -85,7 +85,7 @@ const KINDS: [Kind; 7] = [
     },
 ];
 
-/// What must stay, by UID, and what went of it.
+/// The objects that must stay, by UID, and those of them that are gone.
 #[derive(Default)]
 struct Watched {
     stays: BTreeMap<String, String>,
@@ -163,7 +163,7 @@ impl Stage {
         }
     }
 
-    /// What is there that should not be, and what is not that should.
+    /// The objects that are there and should not be, and those that are missing.
     async fn wrong(&self, objects: usize) -> Vec<String> {
         let mut wrong = Vec::new();
         for kind in &KINDS {
@@ -173,7 +173,7 @@ impl Stage {
                 if job.is_some() != kind.job_stays {
                     wrong.push(format!("ProwJob {name}"));
                 }
-                // On its way counts as gone: its node ends it. Unless nobody lets it go.
+                // A deleted pod counts as gone: its node ends it, unless a finalizer holds it.
                 let pod = self.pods.get_opt(&name).await.unwrap();
                 let there = pod.is_some_and(|pod| {
                     pod.metadata.deletion_timestamp.is_none() || !pod.finalizers().is_empty()
@@ -273,7 +273,7 @@ pub(crate) async fn sink(scene: Sinks) {
         outcome = tokio::time::timeout(scene.patience, played) => outcome.is_ok(),
         () = blows(&mut sinkers, scene.seed, scene.blows, scene.stall) => unreachable!("they go on"),
     };
-    // What is done after the end would be wrong, too.
+    // Anything that happens after the end would be wrong, too.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let wrong = stage.wrong(scene.objects).await;
     drop(tasks);

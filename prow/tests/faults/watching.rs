@@ -1,4 +1,4 @@
-//! The body of a watch on its way through the proxy: whole lines, until something happens.
+//! The body of a watch on its way through the proxy: whole lines, until a fault happens.
 
 use std::{io, time::Duration};
 
@@ -15,7 +15,7 @@ const EXPIRED: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":
 
 struct Watching {
     body: Body,
-    /// What came and is no whole line yet.
+    /// Bytes that arrived and are no whole line yet.
     rest: Vec<u8>,
     fault: Fault,
     /// When the fault happens.
@@ -70,7 +70,7 @@ impl Watching {
                     if let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') {
                         let rest = self.rest.split_off(end + 1);
                         let lines = std::mem::replace(&mut self.rest, rest);
-                        // Cut off, it is told later or never.
+                        // While the connection is cut, the lines wait.
                         let _ = self.cut.wait_for(|cut| !cut).await;
                         return Some(Ok(lines.into()));
                     }

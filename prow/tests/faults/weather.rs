@@ -1,36 +1,36 @@
-//! What goes wrong with which request: drawn from a seed.
+//! The fault schedule: which request gets which fault, drawn from a seed.
 
 use std::time::Duration;
 
 use http::{Method, Uri};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// What is done to one request.
+/// What happens to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// The connection breaks before the API hears of it.
+    /// The connection breaks before the API gets the request.
     LoseRequest,
-    /// The API does it, the connection breaks before the answer.
+    /// The API handles the request, and the connection breaks before the answer.
     LoseAnswer,
     /// A status instead of the API's answer.
     Refuse(u16),
-    /// It reaches the API only after a while.
+    /// The request reaches the API after a while.
     Stall(Duration),
-    /// It is answered only after a while.
+    /// The answer arrives after a while.
     Delay(Duration),
-    /// Of a watch: after so long it is told 410 in an event.
+    /// For a watch: after this time an event with status 410 arrives.
     Expire(Duration),
-    /// Of a watch: after so long the connection breaks, in the middle of a line.
+    /// For a watch: after this time the connection breaks, in the middle of a line.
     Break(Duration),
-    /// Of a watch: after so long nothing comes any more, and nothing ends.
+    /// For a watch: after this time nothing arrives any more, and nothing ends.
     Silence(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Watch,
-    /// A list that goes on from an earlier page.
+    /// A list that continues an earlier page.
     NextPage,
     Read,
     Write,
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-/// A source of faults.
+/// Draws the faults.
 pub(crate) struct Weather {
     random: StdRng,
     /// How long a stalled request is held.

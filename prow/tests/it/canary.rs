@@ -1,5 +1,5 @@
 //! Secrets that jobs print in every shape are found nowhere in what the demo's services store,
-//! serve, log or send, and the harmless words beside them everywhere.
+//! serve, log or send; the harmless words next to them are found everywhere.
 
 mod scene;
 mod shapes;
@@ -84,7 +84,7 @@ fn hides_secrets_and_shows_the_rest(run: &PrintedRun) {
     );
 }
 
-/// Nobody asked for masking: what the job said is stored as it said it, and quoted nowhere.
+/// Without masking, what the job printed is stored unchanged, and quoted nowhere.
 fn is_told_of_without_its_words(run: &PrintedRun) {
     let log = run.sink("build-log.txt");
     assert!(log.contains(&shapes::text("log")), "{}: {log}", run.job);

@@ -1,4 +1,4 @@
-//! `prow check` as it is called by people, scripts and workflows.
+//! `prow check` as people, scripts and workflows call it.
 
 use std::{
     fs,
@@ -172,7 +172,7 @@ fn a_repositorys_own_jobs_are_checked_with_and_without_an_installation() {
     let folder = installation(JOBS);
     let own = folder.path().join("prow-jobs.yaml");
     fs::write(&own, JOBS.replace("unit", "own").replace("lint", "other")).unwrap();
-    // Periodics stand in the central configuration.
+    // Periodics belong in the central configuration.
     let arguments = ["--prow-yaml-repo-name", "o/r", "--strict"];
     for (arguments, expected) in [(&arguments[..2], 0), (&arguments, 1)] {
         let (code, text) = check(folder.path(), arguments);
@@ -188,7 +188,7 @@ fn a_repositorys_own_jobs_are_checked_with_and_without_an_installation() {
     let text = String::from_utf8(alone.stdout).unwrap();
     assert_eq!(alone.status.code(), Some(0), "{text}");
     assert!(text.contains("1 file: 2 presubmits"), "{text}");
-    // The central jobs have these names.
+    // The central jobs have the same names.
     let (code, text) = check(folder.path(), &["--prow-yaml-repo-name=o/r"]);
     assert_eq!(code, Some(1), "{text}");
 }
@@ -202,8 +202,8 @@ fn help_lists_every_warning() {
     }
 }
 
-/// `tests/doubtful` raises each of the default warnings; `upstream.tsv` is what checkconfig says
-/// of it.
+/// `tests/doubtful` raises each of the default warnings; `upstream.tsv` has what checkconfig says
+/// about it.
 #[test]
 fn warns_where_upstream_warns() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/doubtful");

@@ -1,4 +1,4 @@
-//! A contributor of the demo's repository: what the GitHub stand-in shows and takes.
+//! A contributor of the demo's repository: reads and writes at the GitHub stand-in.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::{demo::curl, support::Program};
 
 pub(crate) struct Contributor {
-    /// With the token.
+    /// The header with the token.
     header: String,
-    /// Of the open pull request.
+    /// The comments of the open pull request.
     comments_url: String,
 }
 
 impl Contributor {
-    /// As the demo introduces them, once it serves.
+    /// The contributor that the demo prints, once it serves.
     pub(crate) fn introduced_by(demo: &mut Program, patience: Duration) -> Self {
         let url = demo.line_with("/comments", patience);
         let header = demo.line_with("Authorization: Bearer", patience);
@@ -24,13 +24,13 @@ impl Contributor {
         }
     }
 
-    /// What a commit has: `statuses`, `check-runs`.
+    /// What a commit has: `statuses` or `check-runs`.
     pub(crate) fn get_of_commit(&self, sha: &str, what: &str) -> Value {
         let repo = self.comments_url.split_once("/issues/").unwrap().0;
         self.get(&format!("{repo}/commits/{sha}/{what}?per_page=100"))
     }
 
-    /// Of the pull request.
+    /// The comments of the pull request.
     pub(crate) fn get_comments(&self) -> Value {
         self.get(&format!("{}?per_page=100", self.comments_url))
     }

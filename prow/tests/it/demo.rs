@@ -1,4 +1,4 @@
-//! `prow demo` as its user meets it.
+//! `prow demo` as a user sees it.
 
 mod play;
 mod repository;
@@ -39,7 +39,7 @@ pub(crate) fn kubeconfig(demo: &mut Program) -> PathBuf {
     PathBuf::from(line.split_once("KUBECONFIG=").unwrap().1)
 }
 
-/// Name, state and object name of each job.
+/// Name and state of each job.
 fn jobs(kubeconfig: &Path) -> Vec<(String, String)> {
     let columns = "jsonpath={range .items[*]}{.spec.job} {.status.state}{\"\\n\"}{end}";
     let text = kubectl(kubeconfig, &["get", "prowjobs", "-o", columns]);
@@ -59,7 +59,7 @@ fn count(jobs: &[(String, String)], name: &str, state: &str) -> usize {
 fn ends_by_itself_with_the_table_it_expects() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path().to_str().unwrap();
-    // A used folder goes on with a new pull request.
+    // In a folder that was used, it goes on with a new pull request.
     for number in 1..=2 {
         let mut demo = Program::start(&["demo", "--exit", "--data", data]);
         let (code, printed) = demo.end(MINUTE);

@@ -1,5 +1,5 @@
-//! The ways a container can end, on the pod runner: each ends its job in time, its reason is on
-//! Deck and on the pull request, and what the container had printed is stored.
+//! The ways in which a container can end on the pod runner: each ends its job in time, Deck and the
+//! pull request show its reason, and what the container had printed is stored.
 
 mod scene;
 
@@ -14,19 +14,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// One way to end.
 struct WayToEnd {
     job: &'static str,
-    /// Of the only container, beside its image.
+    /// The only container, without its image.
     container: Value,
-    /// Of the pod, beside its containers.
+    /// The pod, without its containers.
     pod: Value,
     images: Value,
     state: &'static str,
     /// Parts of the description.
     description: &'static [&'static str],
-    /// What Deck's page and the pull request say of it.
+    /// The reason that Deck's page and the pull request show.
     reason: &'static str,
-    /// Parts of the stored log; none where nobody could store one.
+    /// Parts of the stored log; empty when nobody could store one.
     log: &'static [&'static str],
-    /// The container that ends; none where none starts.
+    /// The container that ends; `None` when none starts.
     ended: Option<&'static str>,
 }
 
@@ -45,7 +45,7 @@ impl WayToEnd {
         }
     }
 
-    /// As a repository has it.
+    /// The job as it is in the repository.
     fn presubmit(&self) -> Value {
         let mut container = self.container.clone();
         container["name"] = "test".into();
@@ -58,7 +58,7 @@ impl WayToEnd {
         })
     }
 
-    /// What a user sees, and when.
+    /// Checks what a user sees, and when.
     fn check(&self, run: &EndedRun) {
         let job = self.job;
         assert_eq!(run.state(), self.state, "{job}: {}", run.job);
@@ -72,7 +72,7 @@ impl WayToEnd {
         let (status, told) = run.status();
         assert_eq!(status, self.state, "{job}: {told}");
         assert!(is_short_for(told, run.description()), "{job}: {told}");
-        // As in Prow, who made the change is told of what failed, not of what broke.
+        // As in Prow, the author of the change is told about a failure, not about an error.
         if self.state == "failure" {
             let comment = run.comment();
             assert!(comment.contains(self.reason), "{job}: {comment}");
@@ -98,7 +98,7 @@ impl WayToEnd {
     }
 }
 
-/// Whether a commit status says this: of a long text the middle is left out.
+/// Whether a commit status has this text. The middle of a long text is left out.
 fn is_short_for(told: &str, text: &str) -> bool {
     match told.split_once(" ... ") {
         Some((begin, end)) => text.starts_with(begin) && text.ends_with(end),
@@ -115,7 +115,7 @@ fn ends() -> Vec<WayToEnd> {
         },
         WayToEnd {
             reason: "Process was ended by SIGKILL",
-            // The kubelet makes one dollar sign of two.
+            // The kubelet replaces two dollar signs by one.
             ..WayToEnd::script("signal", "kill -9 $$$$")
         },
         WayToEnd {
@@ -131,7 +131,7 @@ fn ends() -> Vec<WayToEnd> {
         WayToEnd {
             state: "error",
             description: &["Container sidecar was killed"],
-            // Its log is not stored: Deck shows what the sidecar had let out of it.
+            // Its log is not stored: Deck shows what the sidecar had passed on.
             reason: "printed",
             log: &[],
             ended: Some("sidecar"),

@@ -1,5 +1,5 @@
 //! The short form of `make soak`: plank and sinker behind a proxy that loses, delays, refuses and
-//! cuts off.
+//! cuts off requests.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn in_bad_weather_all_jobs_end_right_and_none_runs_twice() {
         },
         planks: 2,
         stall: Duration::from_secs(2),
-        // Longer than a killed leader's lease, or nobody ever leads.
+        // Longer than the lease of a killed leader, or nobody ever leads.
         blows: Duration::from_secs(13),
         flags: flags(&[
             "kubernetes-client.request-timeout=1s",

@@ -1,5 +1,5 @@
-//! What `kubectl logs -l app=hook` shows of deliveries and of missing rights, and that hook ends at
-//! once when told to.
+//! `kubectl logs -l app=hook` shows deliveries and missing permissions, and hook ends at once when
+//! it is told to.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 const BODY: &str = r#"{"action":"opened","number":7,"pull_request":{"number":7,"base":{"repo":{"full_name":"acme/widgets"}}},"repository":{"full_name":"acme/widgets"}}"#;
 
-/// Of [`BODY`], with the key `secret`.
+/// The signature of [`BODY`] with the key `secret`.
 const SIGNATURE: &str = "sha256=5a0f8c957cdb0fc47f2fb62df68c1fb70cd426917ba5f0e5f1917f83bea7f896";
 
 const NOWHERE: &str = "\
@@ -28,10 +28,10 @@ clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]
 users: [{name: u, user: {}}]
 ";
 
-/// Nobody listens there.
+/// An address where nobody listens.
 const AWAY: &str = "http://127.0.0.1:1";
 
-/// An API that grants nothing; its URL.
+/// An API that grants nothing. Returns its URL.
 fn forbidding() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -43,7 +43,7 @@ fn forbidding() -> String {
     url
 }
 
-/// Answers one request as an API server does whose RBAC knows nobody.
+/// Answers one request as an API server does whose RBAC grants nothing.
 fn refuse(mut stream: TcpStream) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut head, mut length) = (String::new(), 0);
@@ -74,7 +74,7 @@ fn refuse(mut stream: TcpStream) {
     let _ = stream.write_all(format!("{head}{answer}").as_bytes());
 }
 
-/// A hook with its cluster there, and its port and its health port.
+/// Starts a hook for the API at `cluster`. Returns it with its port and its health port.
 fn start(folder: &std::path::Path, cluster: &str) -> (Program, u16, u16) {
     let file = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -110,7 +110,7 @@ async fn deliver(port: u16, guid: &str, signature: &str, body: String) -> Option
     Some(sent.send().await.ok()?.status().as_u16())
 }
 
-/// The head of a delivery that nobody reads further.
+/// Sends the header of a delivery that is too large to be read.
 fn announce_too_much(port: u16) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = "POST /hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: large\r\n\
@@ -121,7 +121,7 @@ fn announce_too_much(port: u16) {
     assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
-/// The fields of a line that say what happened to whom.
+/// The fields of a log line that say what happened to which delivery.
 fn fields(line: &str) -> Value {
     let line: Value = serde_json::from_str(line).unwrap();
     let names = ["level", "delivery", "event", "org", "repo", "pr", "code"];
@@ -179,8 +179,8 @@ async fn the_log_has_a_line_for_each_delivery_and_few_for_a_flood() {
     });
 }
 
-/// A delivery is safe with hook whatever its rights in the cluster: it takes it, and says at once
-/// and by itself what it may not do, and what to do about that.
+/// hook accepts deliveries whatever its permissions in the cluster. It says at once which
+/// permissions are missing, and what to do about that.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_rights_deliveries_are_taken_and_the_log_says_what_to_grant() {
     common::service::install_crypto();

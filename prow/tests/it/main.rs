@@ -1,4 +1,4 @@
-//! The whole system, through the binary that people start.
+//! Tests of the whole system, through the binary that people start.
 
 mod canary;
 mod check;

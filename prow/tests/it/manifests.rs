@@ -1,5 +1,5 @@
-//! The manifests under `k8s/`: they render, a cluster takes them, and each service starts with
-//! the arguments they give it.
+//! The manifests under `k8s/`: they render, a cluster accepts them, and each service starts with
+//! the arguments in them.
 
 use std::{
     collections::BTreeSet,
@@ -107,7 +107,7 @@ fn every_flag_is_one_that_the_program_has() {
     }
 }
 
-/// With `latest`, or without a tag, the kubelet asks a registry each time, where nobody has these.
+/// With `latest`, or without a tag, the kubelet asks a registry each time, and none has the images.
 #[test]
 fn every_image_is_one_that_make_image_builds_and_none_is_pulled_anew() {
     let make = Command::new("make")
@@ -167,7 +167,7 @@ fn the_promises_of_the_tutorial_hold() {
     }
 }
 
-/// The storage key has to be nobody else's: whoever has a token can try keys at leisure.
+/// The storage key must have no other use: whoever has a token can try keys at leisure.
 #[test]
 fn the_storage_key_is_a_secret_of_its_own_that_deck_alone_may_fill() {
     let documents = yaml(&rendered());
@@ -177,7 +177,7 @@ fn the_storage_key_is_a_secret_of_its_own_that_deck_alone_may_fill() {
     };
     assert_eq!(secret["metadata"]["name"], "storage-key");
     assert_eq!(secret["metadata"]["namespace"], "prow");
-    // What is not here is left alone when this is applied again.
+    // Fields that are missing here are left alone when this is applied again.
     assert!(secret.get("data").is_none() && secret.get("stringData").is_none());
 
     let is_about_secrets = |rule: &&Value| rule["resources"].to_string().contains("secrets");
@@ -216,7 +216,7 @@ fn the_storage_key_is_a_secret_of_its_own_that_deck_alone_may_fill() {
             volumes.iter().find(is_it).map(|found| &found["secret"])
         };
         let signs = ["prow-controller-manager", "crier"].contains(&name);
-        // With items, a Secret without them would keep the pod from starting.
+        // With `items`, a Secret that lacks them would keep the pod from starting.
         let whole = json!({"secretName": "storage-key"});
         assert_eq!(of("storage-key"), signs.then_some(&whole), "{name}");
         assert_eq!(of("hmac-token").is_some(), name == "hook", "{name}");
@@ -291,7 +291,7 @@ async fn cluster(folder: &Path) -> PathBuf {
     kubeconfig
 }
 
-/// Lays out what the pod would have mounted, below `root`.
+/// Writes the files that the pod would have mounted, below `root`.
 fn lay_out(documents: &[Value], root: &Path, private_key: &str) {
     for (folder, map) in [("etc/config", "config"), ("etc/plugins", "plugins")] {
         let map = of_kind(documents, "ConfigMap")
@@ -385,7 +385,7 @@ async fn a_cluster_takes_them_and_every_service_gets_ready() {
     }
 }
 
-/// Deck has filled the Secret, and what the operator applies again leaves it as it is.
+/// Deck has filled the Secret, and another apply by the operator leaves it as it is.
 fn the_key_outlives_an_apply(kubeconfig: &Path) {
     let overlay = k8s().join("overlays/nodeport");
     let key = || {

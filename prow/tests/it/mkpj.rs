@@ -49,13 +49,13 @@ fn run(program: &Path, arguments: &[&str], input: &str) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // A program that asks for nothing may have ended.
+    // A program that reads no input may have ended.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     child.wait_with_output().unwrap()
 }
 
-/// What `prow` prints; fails with its words.
+/// Returns what `prow` prints; fails with its error.
 fn prow(arguments: &[&str], input: &str) -> String {
     let output = run(Path::new(PROW), arguments, input);
     let words = String::from_utf8_lossy(&output.stderr);
@@ -63,7 +63,7 @@ fn prow(arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As [`prow`], for a refusal.
+/// Like [`prow`], for a call that is refused.
 fn refused(arguments: &[&str], input: &str) -> String {
     let output = run(Path::new(PROW), arguments, input);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -91,7 +91,7 @@ fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap()
 }
 
-/// Upstream writes what is empty, and options are JSON in a variable.
+/// Removes what is empty, which upstream writes out, and parses the options in variables as JSON.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! A changed file of the configuration reaches every service of a running installation.
+//! A changed configuration file reaches every service of a running installation.
 
 use std::{
     fs,
@@ -11,12 +11,12 @@ use crate::{
     support::{Program, eventually, kubectl},
 };
 
-/// Two seconds are promised; a machine that builds and tests at once is given more.
+/// The services promise two seconds; a machine that builds and tests at once is given more.
 const SOON: Duration = Duration::from_secs(10);
 
 const BANNER: &str = "The configuration could not be loaded";
 
-/// A job that the central configuration brings to the sample repository.
+/// A job that the central configuration adds to the sample repository.
 const ADDED: &str = "
 presubmits:
   your-org/your-repo:
@@ -48,7 +48,7 @@ impl Installation {
         }
     }
 
-    /// Makes `config.yaml` what it was at the start, with something changed and added.
+    /// Restores `config.yaml` as it was at the start, with one change and one addition.
     fn configure(&self, from: &str, to: &str, added: &str) {
         let config = self.config.replace(from, to) + added;
         fs::write(&self.file, config).unwrap();
@@ -64,7 +64,7 @@ impl Installation {
         assert_eq!(code, "201", "{answer}");
     }
 
-    /// What each run of a job has at a JSON path.
+    /// The values at a JSON path, for each run of a job.
     fn of_runs(&self, job: &str, path: &str) -> Vec<String> {
         let label = format!("prow.k8s.io/job={job}");
         let output = format!("jsonpath={{range .items[*]}}{{{path}}}{{\"\\n\"}}{{end}}");
@@ -91,7 +91,7 @@ fn hook_plank_deck_and_sinker_follow_the_file() {
     });
     assert!(page.contains("config.yaml:1:"), "{page}");
 
-    // What was good stays in force, and what is mended is in force with all that is new.
+    // The last good configuration stays in force until the file is fixed; then all changes are.
     let elsewhere = "job_url_template: http://elsewhere.example/{{.Spec.Job}}";
     let (template, _) = prow
         .config

@@ -1,4 +1,4 @@
-//! SIGKILL at the worst moment, then a second start: nothing is lost, nothing runs twice.
+//! SIGKILL at the worst moment, then a second start: nothing is lost, and nothing runs twice.
 
 use std::{
     fs,
@@ -100,7 +100,7 @@ pub(crate) fn kubeconfig(demo: &mut Program) -> PathBuf {
 #[test]
 fn a_job_whose_machine_was_lost_runs_again_and_leaves_no_process() {
     let folder = tempfile::tempdir().unwrap();
-    // The marker is in the command line of the job's process, and in nobody else's.
+    // The marker is in the command line of the job's process, and in no other.
     let marker = format!("6.{:09}", std::process::id());
     let repo = repository(folder.path(), &format!("exec sleep {marker}"));
     let data = folder.path().join("data");
@@ -146,7 +146,7 @@ fn a_job_whose_machine_was_lost_runs_again_and_leaves_no_process() {
     }
 }
 
-/// A repository with a job at the stand-in, and an App whose webhook goes to `hook`.
+/// Sets up a repository with a job at the stand-in, and an App whose webhook goes to `hook`.
 async fn seed(github: &FakeGithub, folder: &Path, hook: u16) -> String {
     let token = github.add_user("you").await.unwrap();
     github.add_org("o", &["you"]).await.unwrap();
@@ -240,7 +240,7 @@ pub(crate) async fn listens(port: u16) {
     tokio::time::timeout(MINUTE, reach).await.unwrap();
 }
 
-/// A cluster with the CRD; a kubeconfig that reaches it, and one that reaches nothing.
+/// A cluster with the CRD, a kubeconfig that reaches it, and one that reaches nothing.
 pub(crate) async fn cluster(folder: &Path) -> (ApiServer, PathBuf, PathBuf) {
     let options = apiserver::ApiServerOptions {
         db: None,
@@ -303,7 +303,7 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     let port = free_port();
     let token = seed(&github, folder, port).await;
 
-    // The cluster is away: the delivery is taken and kept, nothing can be done with it.
+    // The cluster cannot be reached: the delivery is accepted and stored, and nothing is done yet.
     let mut first = hook(folder, &github, port, &nowhere);
     listens(port).await;
     open_pull_request(&github, &token).await;

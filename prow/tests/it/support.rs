@@ -1,4 +1,4 @@
-//! Starts the binary, waits for what it promises, and leaves nothing running.
+//! Starts the binary, waits for its output, and leaves nothing running.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use std::{
 
 pub(crate) const PROW: &str = env!("CARGO_BIN_EXE_prow");
 
-/// A running program; killed when the test lets go of it.
+/// A running program; dropping it kills the program.
 pub(crate) struct Program {
     child: Child,
     lines: Receiver<String>,
@@ -21,7 +21,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `prow` with `arguments` and nothing of the test's environment but PATH.
+    /// Starts `prow` with `arguments`. Of the test's environment it gets only PATH.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::with_environment(arguments, &[])
     }
@@ -61,7 +61,7 @@ impl Program {
         self.child.id()
     }
 
-    /// The first line that contains `text`, from the start.
+    /// The first line that contains `text`, searched from the start.
     pub(crate) fn line_with(&mut self, text: &str, patience: Duration) -> String {
         let end = Instant::now() + patience;
         let mut next = 0;
@@ -92,13 +92,13 @@ impl Program {
             .to_owned()
     }
 
-    /// SIGKILL: nothing is cleaned up.
+    /// Kills the program with SIGKILL: nothing is cleaned up.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for the end and gives exit code and everything printed.
+    /// Waits for the end. Returns the exit code and everything printed.
     pub(crate) fn end(&mut self, patience: Duration) -> (Option<i32>, String) {
         let end = Instant::now() + patience;
         let status = loop {
@@ -123,7 +123,7 @@ impl Program {
         self.seen.join("\n")
     }
 
-    /// Ctrl-C: it ends by itself, and what it started with it.
+    /// Sends Ctrl-C: the program ends by itself, and so does everything that it started.
     pub(crate) fn interrupt(&mut self) {
         self.signal("INT");
         assert_eq!(self.end(Duration::from_secs(60)).0, Some(0));
@@ -163,13 +163,13 @@ pub(crate) fn free_port() -> u16 {
         .port()
 }
 
-/// Runs kubectl on a cluster and gives what it prints; fails with its words.
+/// Runs kubectl on a cluster. Returns what it prints; fails with its error.
 pub(crate) fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> String {
     try_kubectl(kubeconfig, arguments)
         .unwrap_or_else(|words| panic!("kubectl {}: {words}", arguments.join(" ")))
 }
 
-/// As [`kubectl`], for a refusal that is expected.
+/// Like [`kubectl`], for an error that is expected.
 pub(crate) fn try_kubectl(kubeconfig: &Path, arguments: &[&str]) -> Result<String, String> {
     let cache = tempfile::tempdir().unwrap();
     let output = Command::new("kubectl")
@@ -187,7 +187,7 @@ pub(crate) fn try_kubectl(kubeconfig: &Path, arguments: &[&str]) -> Result<Strin
     }
 }
 
-/// Asks again until `found` gives something.
+/// Tries again until `found` returns something.
 pub(crate) fn eventually<T>(
     what: &str,
     patience: Duration,
@@ -203,7 +203,7 @@ pub(crate) fn eventually<T>(
     }
 }
 
-/// The text of a page, or of what GitHub takes for HTML.
+/// The text of a page, or of a comment that GitHub renders as HTML.
 pub(crate) fn unescape_html(html: &str) -> String {
     [
         ("&quot;", "\""),

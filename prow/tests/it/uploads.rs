@@ -1,5 +1,5 @@
-//! Deck goes away while pods upload to its storage: what they store arrives all the same, and no
-//! object is ever a part of one.
+//! Deck is killed while pods upload to its storage: what they store arrives all the same, and no
+//! object is ever incomplete.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 const KEY: &[u8] = b"a key of plank and deck";
-/// Of the run, and of its artifacts.
+/// The folder of the run, and the number of its artifacts.
 const RUN: &str = "logs/unit/7";
 const ARTIFACTS: usize = 300;
-/// Longer than a pod takes to be replaced, and than a few quick tries last.
+/// Longer than the replacement of a pod takes, and than a few quick retries last.
 const OUTAGE: Duration = Duration::from_secs(16);
 
 /// A cluster, and a Deck that can be killed and started again.
@@ -74,7 +74,7 @@ impl Installation {
         deck
     }
 
-    /// What Deck keeps, looked at without Deck.
+    /// Deck's storage, read without Deck.
     fn storage(&self) -> ObjectStorage {
         let url = format!("file://{}", self.path("storage"));
         ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap()
@@ -169,13 +169,13 @@ async fn uploads_that_deck_was_killed_under_arrive_when_it_is_back() {
     assert_eq!(content(&storage, "logs/unit/latest-build.txt").await, b"7");
 }
 
-/// A version of the object that is written again and again; its type tells which one it is.
+/// A version of the object that is written repeatedly; its content type names the version.
 fn version(n: u8) -> (String, Vec<u8>) {
     let content = vec![n; (4 << 20) + 1000 * usize::from(n)];
     (format!("text/x-{n}"), content)
 }
 
-/// Begins to PUT a version: its head, and as many bytes of the body.
+/// Begins to PUT a version: sends the header, and this many bytes of the body.
 fn put(port: u16, key: &str, n: u8, bytes: usize) -> TcpStream {
     let (kind, body) = version(n);
     let (length, token) = (body.len(), bearer());
@@ -194,7 +194,7 @@ async fn a_put_that_deck_was_killed_under_leaves_the_old_object_or_the_new_one()
     let installation = Installation::new().await;
     let key = format!("{RUN}/artifacts/again.bin");
     let whole = usize::MAX;
-    // How much of the body is sent, and after how many milliseconds Deck is killed.
+    // How many bytes of the body are sent, and after how many milliseconds Deck is killed.
     let rounds = [
         (0, 0),
         (2 << 20, 50),

@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! What the program says about itself.
 
 use std::process::{Command, Output, Stdio};
 
@@ -47,7 +47,7 @@ fn a_reader_that_is_gone_is_no_panic() {
             .unwrap();
         drop((child.stdout.take(), child.stderr.take()));
         let code = child.wait().unwrap().code();
-        // A panic is 101, a signal none.
+        // A panic gives 101, a signal gives no code.
         assert!(matches!(code, Some(0..=2)), "{arguments:?}: {code:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! What takes long: a thousand jobs in bad weather, with the timeouts of a real installation.
-//! `make soak`; the numbers are `PROW_SOAK_SEED`, `PROW_SOAK_JOBS`. On the embedded API, or on the
-//! cluster of `PROW_TEST_KUBECONFIG`.
+//! The tests that take long: a thousand jobs under faults, with the timeouts of a real
+//! installation. `make soak`; the numbers are `PROW_SOAK_SEED`, `PROW_SOAK_JOBS`. On the embedded
+//! API, or on the cluster of `PROW_TEST_KUBECONFIG`.
 
 #[path = "../faults/lib.rs"]
 mod faults;

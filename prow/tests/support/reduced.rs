@@ -1,10 +1,10 @@
-//! Findings as rule, repository and job, in which they are compared with upstream's checkconfig.
+//! Reduces findings to rule, repository and job, to compare them with upstream's checkconfig.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Whose messages name a job in quotes.
+/// Rules whose messages name a job in quotes.
 const OF_JOBS: [&str; 6] = [
     "duplicate-job-refs",
     "long-job-names",
@@ -14,7 +14,7 @@ const OF_JOBS: [&str; 6] = [
     "validate-cluster-field",
 ];
 
-/// Whose messages begin with an organisation or a repository.
+/// Rules whose messages begin with an organisation or a repository.
 const OF_REPOSITORIES: [&str; 8] = [
     "managed-webhooks",
     "mismatched-tide",
@@ -49,7 +49,7 @@ fn one(finding: &Value) -> String {
     format!("{rule}\t{repo}\t{job}")
 }
 
-/// The same of upstream, and nothing else; `upstream` has a line each.
+/// Asserts that the findings are exactly upstream's; `upstream` has one per line.
 #[track_caller]
 pub(crate) fn assert_upstreams(object: &Value, upstream: &str) {
     let found = reduced(object);

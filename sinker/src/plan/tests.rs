@@ -20,7 +20,7 @@ fn limits() -> RetentionLimits {
     }
 }
 
-/// A presubmit's run, complete, of this age in hours.
+/// A complete run of a presubmit, of this age in hours.
 fn run(name: &str, age: i64) -> ObservedProwJob {
     ObservedProwJob {
         name: name.into(),

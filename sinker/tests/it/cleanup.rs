@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 
 const HOUR: i64 = 3600;
 
-/// Two that are due and three that are not, each with a pod.
+/// Four jobs, each with a pod, and a foreign pod. The job `aged` and the first two pods are due.
 async fn five_jobs() -> Cluster {
     let cluster = Cluster::start().await;
     for (name, began, ended) in [
@@ -49,7 +49,7 @@ async fn a_dry_run_deletes_nothing() {
 async fn an_expiry_is_met_in_seconds_though_the_resync_period_is_an_hour() {
     let cluster = Cluster::start().await;
     let _running = cluster.keep_looking();
-    // Sinker is at rest when these arrive, the first of them due in three seconds.
+    // Sinker is idle when these jobs arrive; the first one is due in three seconds.
     tokio::time::sleep(Duration::from_millis(500)).await;
     cluster.job("soon", 48 * HOUR - 3, Some(47 * HOUR)).await;
     cluster.job("later", 47 * HOUR, Some(46 * HOUR)).await;

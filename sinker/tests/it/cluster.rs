@@ -1,4 +1,4 @@
-//! A cluster with some jobs and pods in it, and sinker running on it.
+//! A cluster with some jobs and pods, and a sinker that cleans it up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ sinker:
 pub(crate) struct Cluster {
     pub(crate) on: testing::TestCluster,
     pod_namespace: String,
-    /// Where sinker looks.
+    /// The clusters that sinker uses.
     clusters: ClusterClients,
 }
 
@@ -46,7 +46,7 @@ impl Cluster {
         }
     }
 
-    /// The same with other build clusters.
+    /// The same cluster, where sinker uses other build clusters.
     pub(crate) fn with(self, clusters: ClusterClients) -> Self {
         Self { clusters, ..self }
     }
@@ -59,7 +59,7 @@ impl Cluster {
         Api::namespaced(self.on.client.clone(), &self.pod_namespace)
     }
 
-    /// A `ProwJob` that began and ended this many seconds ago.
+    /// Creates a `ProwJob` that began and ended this many seconds ago.
     pub(crate) async fn job(&self, name: &str, began: i64, ended: Option<i64>) {
         let mut status = json!({"state": "pending", "startTime": ago(began)});
         if let Some(ended) = ended {
@@ -77,7 +77,7 @@ impl Cluster {
         create(&self.jobs(), job).await;
     }
 
-    /// The pod of a `ProwJob`, as plank makes it, which began this many seconds ago.
+    /// Creates the pod of a `ProwJob`, as plank does, which began this many seconds ago.
     pub(crate) async fn pod(&self, name: &str, began: i64) {
         let metadata = json!({"name": name, "labels": {
             (labels::CREATED_BY_PROW): "true", (labels::ID): name,
@@ -85,7 +85,7 @@ impl Cluster {
         self.make_pod(name, metadata, began).await;
     }
 
-    /// A pod that crier holds, on its way.
+    /// Creates a pod with crier's finalizer that is being deleted.
     pub(crate) async fn held_pod(&self, name: &str) {
         let metadata = json!({
             "name": name, "finalizers": ["prow.x-k8s.io/gcsk8sreporter"],
@@ -96,7 +96,7 @@ impl Cluster {
         self.pods().delete(name, &at_once).await.unwrap();
     }
 
-    /// A pod that is none of Prow's.
+    /// Creates a pod that does not belong to Prow.
     pub(crate) async fn foreign_pod(&self, name: &str, began: i64) {
         self.make_pod(name, json!({"name": name}), began).await;
     }
@@ -123,13 +123,13 @@ impl Cluster {
         self.jobs().get_opt(name).await.unwrap().is_some()
     }
 
-    /// A pod that is on its way out counts as gone: its node ends it.
+    /// A pod that is being deleted counts as gone: its node ends it.
     pub(crate) async fn has_pod(&self, name: &str) -> bool {
         let pod = self.pods().get_opt(name).await.unwrap();
         pod.is_some_and(|pod| pod.metadata.deletion_timestamp.is_none())
     }
 
-    /// Looks once and returns when everything is deleted.
+    /// Cleans up once and returns when everything is deleted.
     pub(crate) async fn look_once(&self, dry_run: bool) {
         self.try_look_once(dry_run).await.unwrap();
     }
@@ -142,7 +142,7 @@ impl Cluster {
             .expect("sinker ends by itself with --run-once")
     }
 
-    /// Runs on in the background until the guard is dropped.
+    /// Runs in the background until the guard is dropped.
     pub(crate) fn keep_looking(&self) -> tokio_util::sync::DropGuard {
         let (context, agent) = self.context(false, false);
         let shutdown = CancellationToken::new();

@@ -1,4 +1,4 @@
-//! Build clusters that are away, come later, or whose pods nobody lets go.
+//! Build clusters that are unavailable or come later, and pods whose finalizer nobody removes.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 
 const HOUR: i64 = 3600;
 
-/// Nobody listens there.
+/// A client of an address on which nothing listens.
 fn away() -> Client {
     common::service::install_crypto();
     let config = Config::new("http://127.0.0.1:1".parse().unwrap());
@@ -55,7 +55,7 @@ async fn a_cluster_that_does_not_answer_keeps_no_other_from_being_looked_at() {
     until_gone(&cluster, "old").await;
 }
 
-/// Its cluster was ready once, and never lists its pods.
+/// The cluster was ready once, and never lists its pods.
 #[tokio::test]
 async fn a_job_does_not_wait_for_ever_for_its_clusters_pods() {
     let cluster = with_old_job("old").await;

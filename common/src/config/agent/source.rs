@@ -1,4 +1,4 @@
-//! What can be kept up to date: something that is read from files.
+//! The source of a configuration: a value that is read from files.
 
 use std::{
     collections::BTreeMap,
@@ -10,22 +10,22 @@ use std::{
 
 use crate::config::ConfigErrors;
 
-/// Folders below a path, one in the other.
+/// How deep nested folders below a path are followed.
 const MAX_DEPTH: usize = 32;
 
-/// Files that make up one value.
+/// A value that is loaded from files, again when they change.
 pub trait ReloadableConfig: Send + 'static {
     type Value: Send + Sync + 'static;
 
-    /// Reads the files; the same value again says that nothing changed.
+    /// Loads the value; returns the same `Arc` if nothing changed.
     fn load_config(&mut self) -> Result<Arc<Self::Value>, ConfigErrors>;
 
-    /// Whether the files are others than the last reading found, however that ended. Looks at
-    /// no contents: it is asked each second.
+    /// Whether the files differ from what the last load found, even if that failed. Compares file
+    /// stats only, no contents: it is called each second.
     fn is_stale(&self) -> bool;
 
-    /// What the system is asked to tell of: files, and folders whose every file counts, nested
-    /// ones by themselves. Not the folder of a single file: others may write beside it.
+    /// What the system is asked to notify of: files, and folders whose every file counts. Nested
+    /// folders are listed, too. Not the folder of a single file: others may write there.
     fn watched_paths(&self) -> Vec<PathBuf>;
 }
 
@@ -42,7 +42,7 @@ impl<T> fmt::Debug for ReloadableFiles<T> {
 }
 
 impl<T> ReloadableFiles<T> {
-    /// `read` makes the value of what is at `paths`: files, or folders with all that is in them.
+    /// `read` makes the value from `paths`: files, or folders with everything in them.
     pub fn new(
         paths: impl IntoIterator<Item = PathBuf>,
         read: impl FnMut() -> Result<T, ConfigErrors> + Send + 'static,
@@ -58,7 +58,7 @@ impl<T: Send + Sync + 'static> ReloadableConfig for ReloadableFiles<T> {
     type Value = T;
 
     fn load_config(&mut self) -> Result<Arc<T>, ConfigErrors> {
-        // Before reading: what changes meanwhile is read again.
+        // Taken before the read, so that a change meanwhile leads to another load.
         self.look.refresh_stats();
         (self.read)().map(Arc::new)
     }
@@ -72,7 +72,7 @@ impl<T: Send + Sync + 'static> ReloadableConfig for ReloadableFiles<T> {
     }
 }
 
-/// How files looked from outside when they were last read.
+/// The stats of files when they were last read.
 #[derive(Debug, Default)]
 pub(in crate::config) struct FileWatch {
     paths: Vec<PathBuf>,
@@ -80,7 +80,7 @@ pub(in crate::config) struct FileWatch {
 }
 
 impl FileWatch {
-    /// At files, or folders with all that is in them; not looked at yet.
+    /// Watches files, or folders with everything in them. Takes no stats yet.
     pub(in crate::config) fn for_paths(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self {
             paths: paths.into_iter().collect(),
@@ -88,7 +88,7 @@ impl FileWatch {
         }
     }
 
-    /// Looks, and returns what was seen before.
+    /// Takes the stats again and returns the previous ones.
     pub(in crate::config) fn refresh_stats(&mut self) -> FileStats {
         mem::replace(&mut self.stamps, FileStats::stat_paths(&self.paths))
     }
@@ -101,8 +101,8 @@ impl FileWatch {
         self.stamps != FileStats::stat_paths(&self.paths)
     }
 
-    /// The files, and every folder that something was seen in. What is not there is left to the
-    /// clock.
+    /// The files, and every folder that has stats. A path that does not exist yet is found by
+    /// polling.
     pub(in crate::config) fn watched_paths(&self) -> Vec<PathBuf> {
         let named = self
             .paths
@@ -116,14 +116,14 @@ impl FileWatch {
     }
 }
 
-/// What a change of a file changes, of each file and folder below some paths.
+/// Of each file and folder below some paths, the metadata that changes with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::config) struct FileStats(BTreeMap<PathBuf, FileStat>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct FileStat {
     is_folder: bool,
-    /// A file that takes another's place may be as long and as old.
+    /// A file that replaces another may have the same size and time.
     inode: u64,
     size: u64,
     modified: (i64, i64),
@@ -139,23 +139,23 @@ impl FileStats {
         stamps
     }
 
-    /// None for what was not there.
+    /// `None` if the path did not exist.
     pub(in crate::config) fn get_stat(&self, path: &Path) -> Option<&FileStat> {
         self.0.get(path)
     }
 
-    /// What cannot be looked at has no stamp, and gets one when it can be.
+    /// A path whose metadata cannot be read has no stat until it can.
     fn add_path(&mut self, path: PathBuf, depth: usize) {
-        // Links are followed: a mounted file is one.
+        // Links are followed: a mounted file is a link.
         let Ok(metadata) = fs::metadata(&path) else {
             return;
         };
         let is_link = || fs::symlink_metadata(&path).is_ok_and(|own| own.is_symlink());
-        // A link to a folder may lead in circles.
+        // Links to folders may form a cycle.
         if metadata.is_dir() && depth < MAX_DEPTH && (depth == 0 || !is_link()) {
             for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
-                // Hidden by two dots are the parts of a mounted ConfigMap, one of which its
-                // files link to.
+                // Names of the folders that a mounted ConfigMap keeps its versions in begin with
+                // two dots. The mounted files are links into one of them.
                 if !entry.file_name().as_encoded_bytes().starts_with(b"..") {
                     self.add_path(entry.path(), depth + 1);
                 }

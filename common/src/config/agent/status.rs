@@ -1,4 +1,4 @@
-//! How reading went: for logs, for metrics, for people who look at Deck.
+//! How loads of a configuration ended: for logs, metrics and Deck.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use prometheus_client::{
 
 use crate::config::ConfigErrors;
 
-/// How the newest readings of a configuration ended.
+/// How the latest loads of a configuration ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadStatus {
-    /// When the configuration that is in force was read.
+    /// When the configuration that is in force was loaded.
     pub loaded_at: Timestamp,
     /// What is wrong with the files as they are now; `None`: they are in force.
     pub failure: Option<LoadFailure>,
 }
 
-/// Files that cannot be used.
+/// Files that cannot be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadFailure {
-    /// When a reading first failed since the last good one.
+    /// When the first load failed after the last good one.
     pub since: Timestamp,
     pub errors: Arc<ConfigErrors>,
 }
 
 impl Default for LoadStatus {
-    /// Read just now.
+    /// Loaded just now.
     fn default() -> Self {
         Self {
             loaded_at: Timestamp::now(),
@@ -37,14 +37,14 @@ impl Default for LoadStatus {
     }
 }
 
-/// Failed readings since the start, by what was read.
+/// Failed loads since the start, by what was loaded.
 #[derive(Clone, Debug, Default)]
 pub struct LoadMetrics {
     failures: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl LoadMetrics {
-    /// Makes the metrics and has `registry` show them.
+    /// Makes the metrics and registers them in `registry`.
     pub fn register_metrics(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         // The text format appends `_total`.
@@ -57,7 +57,7 @@ impl LoadMetrics {
     }
 }
 
-/// Tells how readings of one configuration end.
+/// Reports how loads of one configuration end.
 #[derive(Debug)]
 pub(super) struct LoadStatusReporter {
     what: &'static str,
@@ -72,8 +72,8 @@ impl LoadStatusReporter {
         }
     }
 
-    /// Brings `status` up to date after a reading; whether it is another one now. One line is
-    /// logged for each change, not for each reading that fails in the same way.
+    /// Updates `status` after a load; returns whether it changed. Logs one line for each change,
+    /// not for each load that fails in the same way.
     pub(super) fn update_status(
         &self,
         status: &mut LoadStatus,

@@ -14,7 +14,7 @@ use crate::config::Diagnostic;
 /// What the issue allows from a change of a file to its effect.
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 
-/// A source whose value is the text of all files in a folder; `bad` in it cannot be read.
+/// A source whose value is the text of all files in a folder; it fails if `bad` is in the text.
 fn text_of(folder: &Path) -> ReloadableFiles<String> {
     let path = folder.to_owned();
     ReloadableFiles::new([path.clone()], move || {

@@ -1,5 +1,5 @@
-//! The thread that reads: woken by the system when a file changes, and by the clock, because
-//! not every file system tells.
+//! The thread that loads: it wakes on the system's file notifications, and each second to poll,
+//! because not every file system sends notifications.
 
 use std::{
     collections::BTreeSet,
@@ -21,19 +21,19 @@ use notify::{
 use super::ReloadableConfig;
 use crate::config::ConfigErrors;
 
-/// Between two looks at the stamps of all files.
+/// Between two polls of all files' stats.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Files are read when nothing has happened to them for this long …
+/// Files are loaded when nothing has happened to them for this long.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// … but not later than this: somebody may write all the time.
+/// Files are loaded after this at the latest: somebody may write all the time.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// A reading that failed is tried again, in case it was the disk's fault.
+/// A failed load is tried again after this, in case the disk was at fault.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Ends the thread when it is dropped.
+/// Stops the thread when it is dropped.
 #[derive(Debug)]
 pub(super) struct ConfigWatcher {
     ended: Arc<AtomicBool>,
@@ -41,12 +41,12 @@ pub(super) struct ConfigWatcher {
 }
 
 impl ConfigWatcher {
-    /// Reads `source`, which was read once, again whenever it has changed.
+    /// Loads `source`, which was loaded once, again whenever it has changed.
     pub(super) fn start_thread<S: ReloadableConfig>(
         source: S,
         take: impl Fn(Result<Arc<S::Value>, ConfigErrors>) + Send + 'static,
     ) -> Self {
-        // One ring is as good as many.
+        // One pending wake-up is as good as many.
         let (bell, rings) = sync_channel(1);
         let ended = Arc::new(AtomicBool::new(false));
         let thread = WatcherThread {
@@ -67,7 +67,7 @@ impl ConfigWatcher {
 impl Drop for ConfigWatcher {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Release);
-        // A bell that rings already is as good.
+        // If the channel is full, a wake-up is pending already.
         let _ = self.bell.try_send(());
     }
 }
@@ -94,7 +94,7 @@ impl<S: ReloadableConfig> WatcherThread<S> {
         }
     }
 
-    /// Returns at the end, too.
+    /// Returns when the source is to be loaded, and when the thread is to end.
     fn wait_for_change(&self) {
         loop {
             let rung = self.rings.recv_timeout(POLL_INTERVAL).is_ok();
@@ -109,7 +109,7 @@ impl<S: ReloadableConfig> WatcherThread<S> {
                 return;
             }
             if self.source.is_stale() {
-                // Found by the clock, it may be half written.
+                // Polling found the change: the file may be half written.
                 if !rung {
                     self.wait_until_quiet();
                 }
@@ -118,7 +118,7 @@ impl<S: ReloadableConfig> WatcherThread<S> {
         }
     }
 
-    /// Waits until nothing has happened for a while.
+    /// Waits until nothing has happened for [`DEBOUNCE`], at most [`MAX_DEBOUNCE`].
     fn wait_until_quiet(&self) {
         let begin = Instant::now();
         while begin.elapsed() < MAX_DEBOUNCE && !self.ended.load(Ordering::Acquire) {
@@ -129,7 +129,7 @@ impl<S: ReloadableConfig> WatcherThread<S> {
     }
 }
 
-/// The files and folders whose changes the system tells of.
+/// The files and folders that the system sends notifications for.
 struct PathWatcher {
     watcher: Option<RecommendedWatcher>,
     paths: BTreeSet<PathBuf>,
@@ -138,7 +138,7 @@ struct PathWatcher {
 impl PathWatcher {
     fn new(bell: SyncSender<()>) -> Self {
         let ring = move |event: notify::Result<Event>| {
-            // An error may be a lost event.
+            // An error may mean a lost event.
             if event.map_or(true, |event| is_change(event.kind)) {
                 let _ = bell.try_send(());
             }
@@ -156,18 +156,18 @@ impl PathWatcher {
         }
     }
 
-    /// Watches `paths` and no others. What cannot be watched is tried again the next time, and
-    /// left to the clock until then.
+    /// Watches `paths` and no others. A path that cannot be watched is polled until the next call
+    /// tries it again.
     fn watch_paths(&mut self, paths: Vec<PathBuf>) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
         let wanted: BTreeSet<_> = paths.into_iter().collect();
         for gone in self.paths.difference(&wanted) {
-            // It may be gone because the path is.
+            // This may fail because the path no longer exists.
             let _ = watcher.unwatch(gone);
         }
-        // What took another's place has the same name: watching again follows it.
+        // A file that replaced another has the same name; watching again follows the new file.
         let watched = wanted.into_iter().filter(|path| {
             watcher
                 .watch(path, RecursiveMode::NonRecursive)
@@ -180,7 +180,7 @@ impl PathWatcher {
     }
 }
 
-/// Reading a file is no change of it.
+/// Reading a file does not change it.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,

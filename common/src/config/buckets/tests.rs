@@ -151,7 +151,7 @@ fn an_address_is_of_the_longest_bucket_that_may_be_opened() {
     }
 }
 
-/// Parts of paths and URLs that somebody might try.
+/// Parts of paths and URLs that an attacker might try.
 fn path() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just("..".to_owned()),
@@ -170,7 +170,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Whatever a bucket or an address says, what is opened lies in a bucket that is allowed.
+    /// Whatever a bucket or a path says, what is opened lies in an allowed bucket.
     #[test]
     fn no_path_leaves_its_bucket(scheme in "(file|gs|s3|az|gcs|http|https|storage)", path in path()) {
         let inside = |bucket: &Bucket| {

@@ -1,4 +1,4 @@
-//! Warnings about `branch-protection`. What matters is at which level something is said.
+//! Warnings about `branch-protection`. They depend on the level at which a setting is made.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::config::{
     prow::{BranchProtectionPolicy, ProtectedOrg, ProtectedRepo},
 };
 
-/// What a policy says of protecting a branch and of wanting it up to date.
+/// The `protect` and the `required_status_checks.strict` of a policy.
 type StrictPolicy = (Option<bool>, Option<bool>);
 
-/// What the policy leaves out is `above`.
+/// Settings that the policy leaves out are those of `above`.
 fn strict_at(policy: &BranchProtectionPolicy, above: StrictPolicy) -> StrictPolicy {
     let checks = policy.required_status_checks.as_ref();
     let strict = checks.and_then(|checks| checks.strict);
@@ -39,8 +39,8 @@ fn has_managed_below(org: &ProtectedOrg) -> bool {
 
 const STRICT: StrictPolicy = (Some(true), Some(true));
 
-/// Tide merges what was tested together with its base, so that GitHub need not want the branch
-/// up to date; where it does, Tide cannot merge.
+/// Tide merges what was tested together with its base, so GitHub need not require that branches
+/// are up to date; where it does, Tide cannot merge.
 pub(super) fn check_strict_branches(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     let queries = &subject.config.prow.tide.queries;
     if queries.is_empty() {
@@ -76,7 +76,7 @@ pub(super) fn check_strict_branches(subject: &CheckconfigInput<'_>, findings: &m
     }
 }
 
-/// A repository is strict where one of its branches is.
+/// A repository counts as strict if one of its branches is.
 fn strict_places(orgs: &BTreeMap<String, ProtectedOrg>, everywhere: StrictPolicy) -> EnabledRepos {
     let mut places = EnabledRepos::default();
     for (org_name, org) in orgs {
@@ -97,8 +97,8 @@ fn strict_places(orgs: &BTreeMap<String, ProtectedOrg>, everywhere: StrictPolicy
     places
 }
 
-/// What is unmanaged is left alone, so that settings for it do nothing. As in Prow, a level
-/// below that is managed speaks for the settings above it.
+/// An unmanaged level is left alone, so its settings have no effect. As in Prow, there is no
+/// warning if a level below it is managed.
 pub(super) fn check_unmanaged_branches(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     let mut tell = |path: &ConfigPath<'_>, message: String| {
         let rule = "validate-unmanaged-branchconfig-has-no-subconfig";

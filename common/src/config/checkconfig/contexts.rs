@@ -1,6 +1,6 @@
-//! The warning about contexts of which Tide is told two things at once.
+//! The warning about contexts for which Tide has contradictory settings.
 //!
-//! Which branches a repository has is not known here; those that are named somewhere are taken.
+//! The branches of a repository are not known here; those that are named somewhere are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::config::{
 
 const RULE: &str = "tide-context-policy";
 
-/// What a branch's policy comes to.
+/// The merged policy of a branch.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MergedContextPolicy {
     required: BTreeSet<String>,
@@ -104,7 +104,7 @@ fn merge_context_options(
     policy
 }
 
-/// Adds the contexts that GitHub requires; whether jobs that only a comment starts are required.
+/// Adds the contexts that GitHub requires; returns whether manually triggered jobs are required.
 fn add_protected_contexts(
     policy: &mut MergedContextPolicy,
     protection: &BranchProtection,

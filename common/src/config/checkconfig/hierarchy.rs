@@ -1,5 +1,5 @@
-//! A further part of `config.yaml` or `plugins.yaml` is about the organisation and repository
-//! whose folder it is in, so that folders can have owners of their own.
+//! Checks that a supplemental file of `config.yaml` or `plugins.yaml` is about the organisation
+//! and repository whose folder it is in, so that folders can have owners of their own.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::config::{ConfigErrors, plugins::ConfigScope, yaml};
 
-/// What of `branch-protection` says where, and nothing for everybody.
+/// Fields of `branch-protection` that name organisations, repositories and branches.
 const LEVELS: [&str; 3] = ["orgs", "repos", "branches"];
 
-/// What a part of `config.yaml` is about; the text is as in the file.
+/// The scope of a supplemental file of `config.yaml` with the content `text`.
 pub fn config_scope(file: &str, text: &str) -> Result<ConfigScope, ConfigErrors> {
     let part: Value = yaml::parse_yaml(file, text)?;
     let mut scope = ConfigScope::default();
@@ -60,9 +60,8 @@ fn iter_fields(section: &Value) -> impl Iterator<Item = (&str, &Value)> {
     fields.map(|(name, value)| (name.as_str(), value))
 }
 
-/// What is wrong with the place of a part: `below` is its path in the folder that
-/// `--supplemental-…-config-dir` names, `scope` what it is about. At the top it may be about
-/// anything.
+/// What is wrong with the folder of a supplemental file: `below` is its path in the folder that
+/// `--supplemental-…-config-dir` names. At the top of that folder a file may have any scope.
 pub fn find_misplacement(below: &str, scope: &ConfigScope) -> Option<String> {
     let (folder, _) = below.rsplit_once('/')?;
     let mut parts = folder.split('/');

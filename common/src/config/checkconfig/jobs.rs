@@ -8,7 +8,7 @@ use crate::{
     prowjob::{DEFAULT_CLUSTER, ProwJobAgent},
 };
 
-/// What fits into the value of a Kubernetes label.
+/// Maximum length of the value of a Kubernetes label.
 const LABEL_MAX: usize = 63;
 
 /// Every central job.
@@ -29,7 +29,7 @@ pub(super) fn check_non_decorated(subject: &CheckconfigInput<'_>, findings: &mut
     }
 }
 
-/// The load checks the decoration of jobs with containers; this is for all others, too.
+/// Loading validates the decoration of jobs with containers; this checks all others, too.
 pub(super) fn check_decoration(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     const RULE: &str = "valid-decoration-config";
     for job in all_jobs(subject.config) {
@@ -59,7 +59,7 @@ pub(super) fn check_long_names(subject: &CheckconfigInput<'_>, findings: &mut Di
     }
 }
 
-/// Of presubmits only, as in Prow.
+/// Checks presubmits only, as in Prow.
 pub(super) fn check_duplicate_refs(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     for (org_repo, jobs) in &subject.config.jobs.presubmits {
         for job in jobs {
@@ -79,7 +79,7 @@ pub(super) fn check_duplicate_refs(subject: &CheckconfigInput<'_>, findings: &mu
     }
 }
 
-/// clonerefs fetches a branch, a tag or a commit by name.
+/// clonerefs fetches a branch, a tag or a commit by name; HEAD is none of these.
 pub(super) fn check_head_refs(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     for job in all_jobs(subject.config) {
         let root = ConfigPath::Below(&job.origin.path);
@@ -114,7 +114,7 @@ pub(super) fn check_annotations(subject: &CheckconfigInput<'_>, findings: &mut D
     }
 }
 
-/// A periodic has no repository of its own, so nothing is cloned by these settings.
+/// A periodic has no repository of its own, so these settings have no effect.
 pub(super) fn check_periodic_clone(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     for job in &subject.config.jobs.periodics {
         let job = &job.base;

@@ -1,4 +1,4 @@
-//! Jobs whose pod owns the node it runs on, where the pods of others have tokens there.
+//! The warning about jobs whose pod owns its node, where pods of other jobs have tokens there.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::{
     storage::{Bucket, StorageProvider},
 };
 
-/// Rights over the node's kernel or over processes that are not the container's.
+/// Capabilities over the node's kernel or over processes of other containers.
 const NODE_CAPABILITIES: [&str; 5] = ["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO"];
 
-/// One finding for all of them: whoever has such jobs knows why.
+/// Adds one diagnostic for all such jobs: whoever has them knows why.
 pub(super) fn check_node_ownership(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     let with_token = jobs::all_jobs(subject.config).filter(|job| gets_storage_token(job));
     let clusters: BTreeSet<&str> = with_token.map(|job| job.cluster.as_str()).collect();
@@ -42,7 +42,7 @@ pub(super) fn check_node_ownership(subject: &CheckconfigInput<'_>, findings: &mu
     );
 }
 
-/// Whether the job's results go to Deck's storage.
+/// Whether the job's results go to Deck's storage, so that its pod gets a token.
 fn gets_storage_token(job: &JobBase) -> bool {
     let decoration = job.utility.decoration_config.as_deref();
     let storage = decoration.and_then(|it| it.gcs_configuration.as_ref());
@@ -50,11 +50,11 @@ fn gets_storage_token(job: &JobBase) -> bool {
     bucket.is_some_and(|it| it.provider() == StorageProvider::Storage)
 }
 
-/// What gives a pod its node; `None`: nothing does.
+/// The setting by which the pod owns its node; `None` if there is none.
 fn find_node_ownership(job: &JobBase) -> Option<&'static str> {
     let spec = job.spec.as_ref()?.to_pod_spec().0;
     let is_set = |key: &str| spec.get(key) == Some(&Value::Bool(true));
-    // With the node's network it sees what others send over plain HTTP.
+    // On the node's network the pod sees what others send over plain HTTP.
     let shared = ["hostPID", "hostNetwork"]
         .into_iter()
         .find(|key| is_set(key));

@@ -1,4 +1,4 @@
-//! Warnings about `plugins.yaml`, alone and beside the jobs.
+//! Warnings about `plugins.yaml`, alone and together with the jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use crate::config::{
     plugins::{EnabledRepos, PluginConfiguration},
 };
 
-/// Plugins that read OWNERS files: where they are enabled, a repository is taken to have them.
+/// Plugins that read OWNERS files: repositories where they are enabled should have such files.
 const OWNERS_PLUGINS: [&str; 4] = ["approve", "blunderbuss", "rifle", "owners-label"];
 
-/// Where OWNERS files are read.
+/// The repositories in which a plugin reads OWNERS files.
 pub fn repos_reading_owners(plugins: &PluginConfiguration) -> EnabledRepos {
     OWNERS_PLUGINS
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn check_missing_trigger(subject: &CheckconfigInput<'_>, findings: &m
     }
 }
 
-/// At the entry of `plugins` for an organisation or a repository.
+/// Adds a diagnostic at the entry of `plugins` for an organisation or a repository.
 pub(super) fn add_at_entry(
     rule: &'static str,
     plugins: &PluginConfiguration,
@@ -90,7 +90,7 @@ pub(super) fn add_at_entry(
     );
 }
 
-/// At a path in the whole, where the file that brought it has it.
+/// Adds a diagnostic at a path of the merged configuration, in the file that it came from.
 fn add_at_path(
     rule: &'static str,
     plugins: &PluginConfiguration,
@@ -165,7 +165,7 @@ pub(super) fn check_config_updater(subject: &CheckconfigInput<'_>, findings: &mu
     }
 }
 
-/// What is expected where `name` is neither an organisation nor a repository.
+/// The form that is expected, if `name` is neither an organisation nor a repository.
 fn expected_repo_form(name: &str) -> Option<&'static str> {
     let mut parts = name.splitn(3, '/');
     let org = parts.next().unwrap_or_default();

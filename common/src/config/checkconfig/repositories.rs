@@ -1,5 +1,5 @@
-//! Sets of repositories as configuration names them: whole organisations with exceptions, and
-//! single repositories. Nobody is asked which repositories an organisation has, so the
+//! Sets of repositories as the configuration names them: whole organisations with exceptions, and
+//! single repositories. GitHub is not asked which repositories an organisation has, so the
 //! operations are Prow's, with Prow's approximations.
 
 use std::{
@@ -17,7 +17,7 @@ pub(super) enum RepoSetItem<'a> {
 }
 
 impl RepoSetItem<'_> {
-    /// `org` or `org/repo`, as configuration has it for a key.
+    /// `org` or `org/repo`, as a key of the configuration.
     pub(super) fn config_key(&self) -> &str {
         match self {
             Self::Org(key, _) | Self::Repo(key) => key,
@@ -47,7 +47,7 @@ impl EnabledRepos {
         orgs.chain(self.repos.iter().map(|repo| RepoSetItem::Repo(repo)))
     }
 
-    /// What is here and not in `other`.
+    /// The repositories of this set that are not in `other`.
     pub(super) fn difference(&self, other: &Self) -> Self {
         let mut left = Self {
             orgs: BTreeMap::new(),
@@ -74,7 +74,7 @@ impl EnabledRepos {
         left
     }
 
-    /// What is in both.
+    /// The repositories in both sets.
     pub(super) fn intersection(&self, other: &Self) -> Self {
         let mut both = Self::default();
         for (org, except) in &self.orgs {
@@ -98,7 +98,7 @@ impl EnabledRepos {
         both
     }
 
-    /// What is in either.
+    /// The repositories in either set.
     pub(super) fn union(&self, other: &Self) -> Self {
         let mut all = Self::default();
         for (org, except) in &self.orgs {

@@ -3,8 +3,8 @@
 use super::CheckconfigInput;
 use crate::config::{ConfigPath, diagnostics::Diagnostics, prow::is_url};
 
-/// An organisation's webhook hears of all its repositories, so that one of a repository's hears
-/// the same a second time.
+/// An organisation's webhook gets the events of all its repositories. The webhook of one of them
+/// gets the same events again.
 pub(super) fn check_managed_webhooks(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     let hooks = &subject.config.prow.managed_webhooks.org_repo_config;
     let section = ConfigPath::Root.key("managed_webhooks");
@@ -21,7 +21,7 @@ pub(super) fn check_managed_webhooks(subject: &CheckconfigInput<'_>, findings: &
     }
 }
 
-/// Looked for beside `plugins.yaml` only, as in Prow.
+/// Checked only if there is a `plugins.yaml`, as in Prow.
 pub(super) fn check_status_error_link(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     let link = &subject.config.prow.status_error_link;
     if subject.plugins.is_some() && !is_url(link) {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{ConfigOptions, plugins};
 
-/// Files of an installation, and what the command line adds.
+/// Files of an installation, and values of flags.
 #[derive(Default)]
 pub(super) struct Case<'a> {
     pub(super) config: &'a str,
@@ -12,7 +12,7 @@ pub(super) struct Case<'a> {
     pub(super) clusters: Option<&'a BTreeMap<String, String>>,
 }
 
-/// The findings of one warning.
+/// The diagnostics of one warning.
 pub(super) fn found(warning: &'static str, case: &Case<'_>) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -154,7 +154,7 @@ postsubmits:
     );
 }
 
-/// Of every kind of job; a branch that is only named like it can be cloned.
+/// Checks jobs of all types. A branch whose name only begins with HEAD can be cloned.
 #[test]
 fn head_is_no_branch_that_can_be_cloned() {
     let case = Case {

@@ -1,14 +1,14 @@
-//! Warnings about Tide's queries beside the plugins that set their labels, and beside branch
+//! Warnings about Tide's queries together with the plugins that set their labels, and with branch
 //! protection.
 
 use super::{CheckconfigInput, plugins};
 use crate::config::{ConfigPath, diagnostics::Diagnostics, plugins::EnabledRepos, prow::TideQuery};
 
-/// A label that Tide looks at, and the plugin that sets it.
+/// A label in Tide's queries, and the plugin that sets it.
 struct PluginLabel {
     plugin: &'static str,
     label: &'static str,
-    /// Whether merging needs the label; else it is in the way of it.
+    /// Whether merging requires the label; otherwise the label prevents merging.
     required: bool,
 }
 
@@ -46,7 +46,7 @@ const FORBIDDEN_LABELS: [PluginLabel; 7] = [
     forbidden_label("blockade", "do-not-merge/blocked-paths"),
 ];
 
-/// Set by an external plugin. Tide merges nothing that conflicts, so a query need not forbid it.
+/// An external plugin sets it. Tide merges no conflicts, so a query need not forbid the label.
 const NEEDS_REBASE: PluginLabel = forbidden_label("needs-rebase", "needs-rebase");
 
 impl PluginLabel {
@@ -86,8 +86,8 @@ pub(super) fn check_mismatched_lenient(subject: &CheckconfigInput<'_>, findings:
     }
 }
 
-/// The plugin is enabled where Tide looks at its label, and Tide looks at the label wherever it
-/// merges and the plugin is enabled.
+/// The plugin must be enabled where Tide queries its label, and Tide must query the label wherever
+/// it merges and the plugin is enabled.
 fn check_both_ways(
     rule: &'static str,
     pair: &PluginLabel,
@@ -147,7 +147,7 @@ fn check_plugin_enabled(
     }
 }
 
-/// What queries are about. A repository that one query leaves out and another names is covered.
+/// The repositories of queries. A repository that one query excludes and another names is covered.
 pub(super) fn covered_repos<'a>(queries: impl IntoIterator<Item = &'a TideQuery>) -> EnabledRepos {
     let mut covered = EnabledRepos::default();
     for query in queries {

@@ -1,4 +1,4 @@
-//! The warnings by name, and which of them are looked for.
+//! The warnings by name, and which of them are enabled.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use super::{
 };
 use crate::config::{diagnostic::nearest_name, diagnostics::Diagnostics};
 
-/// When a warning is looked for.
+/// When a warning is enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WarningSet {
     /// Unless others are chosen.
     Default,
     /// When it is chosen, or all are.
     Optional,
-    /// As [`WarningSet::Optional`]; it asks GitHub for each repository.
+    /// As [`WarningSet::Optional`]; its check asks GitHub for each repository.
     Expensive,
-    /// As [`WarningSet::Default`]; checkconfig has none like it, so `--strict` does not count it.
+    /// As [`WarningSet::Default`]; Prow has no such warning, so `--strict` does not count it.
     Own,
 }
 
@@ -25,7 +25,7 @@ pub enum WarningSet {
 pub struct CheckconfigWarning {
     pub name: &'static str,
     pub set: WarningSet,
-    /// What it is about, for a page of help.
+    /// What it is about, for the help text.
     pub about: &'static str,
     pub(super) check: Option<WarningCheck>,
 }
@@ -33,7 +33,7 @@ pub struct CheckconfigWarning {
 pub(super) type WarningCheck = fn(&CheckconfigInput<'_>, &mut Diagnostics);
 
 impl CheckconfigWarning {
-    /// Whether it takes more than a loaded configuration: files as written, or GitHub.
+    /// Whether its check needs more than a loaded configuration: files as written, or GitHub.
     pub fn needs_caller(&self) -> bool {
         self.check.is_none()
     }
@@ -53,7 +53,7 @@ const fn define_warning(
     }
 }
 
-/// All of them, in checkconfig's order, and then our own.
+/// All warnings: those of checkconfig in its order, then our own.
 pub static WARNINGS: [CheckconfigWarning; 28] = [
     define_warning(
         "mismatched-tide",
@@ -225,18 +225,18 @@ pub static WARNINGS: [CheckconfigWarning; 28] = [
     ),
 ];
 
-/// What the command line says about warnings.
+/// The flags that select warnings.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WarningSelection<'a> {
     pub chosen: &'a [String],
     pub excluded: &'a [String],
-    /// The default ones beside the chosen.
+    /// Whether the default ones are enabled in addition to the chosen ones.
     pub with_default: bool,
-    /// All of them, where none is chosen.
+    /// Whether all are enabled if none is chosen.
     pub expensive: bool,
 }
 
-/// The names of the warnings to look for. An unknown one is an error, among those excluded, too.
+/// The names of the enabled warnings. An unknown name is an error, also among those excluded.
 pub fn select_warnings(selection: &WarningSelection<'_>) -> Result<BTreeSet<&'static str>, String> {
     let mut enabled = BTreeSet::new();
     for name in selection.chosen {
@@ -251,7 +251,7 @@ pub fn select_warnings(selection: &WarningSelection<'_>) -> Result<BTreeSet<&'st
     for name in selection.excluded {
         enabled.remove(find_warning_name(name)?);
     }
-    // The second of each pair says less or more of the same.
+    // The first of each pair includes the second.
     for (wide, narrow) in [
         ("mismatched-tide", "mismatched-tide-lenient"),
         ("unknown-fields-all", "unknown-fields"),

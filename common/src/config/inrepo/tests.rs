@@ -209,7 +209,7 @@ fn results_go_to_the_installations_buckets_only() {
             )
         );
     }
-    // What Prow's setting opens to other ProwJobs is not a repository's.
+    // Prow's setting allows more buckets to other ProwJobs, but not to a repository's jobs.
     config.prow.deck.skip_storage_path_validation = Some(true);
     let file = TUTORIAL.replace(
         "decorate: true",

@@ -1,4 +1,4 @@
-//! What every kind of job has.
+//! What every type of job has.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobBase {
     pub name: String,
-    /// Go to the `ProwJob` and its pod; presets choose by them.
+    /// Copied to the `ProwJob` and its pod; presets select jobs by them.
     pub labels: StringMap,
-    /// Runs at once; 0 is no limit.
+    /// How many runs there may be at once; 0 is no limit.
     pub max_concurrency: i64,
     pub agent: ProwJobAgent,
     /// Build cluster, `default` when not given.
@@ -25,7 +25,7 @@ pub struct JobBase {
     /// The pod's namespace, `pod_namespace` when not given.
     pub namespace: String,
     pub error_on_eviction: bool,
-    /// The pod as written, with presets applied.
+    /// The pod spec of the file, with presets applied.
     pub spec: Option<PodSpecJson>,
     pub pipeline_run_spec: Option<RawPodSpec>,
     pub tekton_pipeline_run_spec: Option<TektonPipelineRunSpec>,
@@ -40,10 +40,10 @@ pub struct JobBase {
     pub origin: ConfigOrigin,
 }
 
-/// How the job's sources are fetched and its container is wrapped.
+/// How the job's sources are cloned and its container is decorated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UtilityConfig {
-    /// As the job says it, else as `decorate_all_jobs` says.
+    /// The job's own setting, else `decorate_all_jobs`.
     pub decorate: bool,
     pub path_alias: String,
     pub clone_uri: String,
@@ -51,17 +51,17 @@ pub struct UtilityConfig {
     pub clone_depth: i64,
     pub skip_fetch_head: bool,
     pub extra_refs: Vec<Refs>,
-    /// With every default merged in; its presence is what decorates the pod. Jobs that say the
-    /// same share it.
+    /// With all defaults merged in; the pod is decorated if it is set. Jobs with the same settings
+    /// share it.
     pub decoration_config: Option<Arc<DecorationConfig>>,
 }
 
-/// Where a job is written.
+/// Where a job is defined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigOrigin {
-    /// As found from the path that was configured, or inside the repository.
+    /// The path, as found from the configured one, or inside the repository.
     pub file: Arc<str>,
-    /// The job's place in the file's document.
+    /// The job's path in the file's document.
     pub path: Vec<PathSegment>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::GoRegexp;
 
-/// Patterns are searched for anywhere in the branch's name; `skip` is asked first.
+/// Patterns match anywhere in the branch's name; `skip_branches` come first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Brancher {
     pub branches: Vec<GoRegexp>,
@@ -23,7 +23,7 @@ impl Brancher {
         self.branches.is_empty() && self.skip_branches.is_empty()
     }
 
-    /// Whether two jobs might run on one branch. Two lists of `branches` are compared as texts,
+    /// Whether two jobs may run on the same branch. Two lists of `branches` are compared as text,
     /// as in Prow: whether two regular expressions have a match in common is not decided.
     pub fn intersects(&self, other: &Self) -> bool {
         if self.is_unrestricted() || other.is_unrestricted() {

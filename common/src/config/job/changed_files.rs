@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap};
 
 use super::GoRegexp;
 
-/// The changed files of one event. Many jobs ask with the same pattern: each is tried once.
+/// The changed files of one event. Many jobs have the same pattern: each is matched once.
 #[derive(Debug, Default)]
 pub struct ChangedFiles<'a> {
     files: &'a [String],
@@ -13,7 +13,7 @@ pub struct ChangedFiles<'a> {
 }
 
 impl<'a> ChangedFiles<'a> {
-    /// The paths of files, from the repository's root.
+    /// `files` are paths from the repository's root.
     pub fn new(files: &'a [String]) -> Self {
         Self {
             files,
@@ -45,7 +45,7 @@ fn remember_match(
     answer
 }
 
-/// At most one of the two is set; patterns are searched for anywhere in a file's path.
+/// At most one of the two is set; patterns match anywhere in a file's path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RegexpChangeMatcher {
     pub run_if_changed: Option<GoRegexp>,
@@ -53,12 +53,12 @@ pub struct RegexpChangeMatcher {
 }
 
 impl RegexpChangeMatcher {
-    /// Whether changed files have a say at all.
+    /// Whether the job depends on changed files at all.
     pub fn is_set(&self) -> bool {
         self.run_if_changed.is_some() || self.skip_if_only_changed.is_some()
     }
 
-    /// Whether these changed files make the job run; no change at all never does.
+    /// Whether these changed files make the job run; without changed files it never does.
     pub fn runs_against_changes(&self, changes: &ChangedFiles<'_>) -> bool {
         if let Some(run) = &self.run_if_changed {
             return changes.any_match(run);

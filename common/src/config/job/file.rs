@@ -1,7 +1,7 @@
-//! The written form of job files, as serde reads it.
+//! Job files as serde parses them.
 //!
-//! Fields that all kinds share are repeated by a macro: `serde(flatten)` would lose the place of
-//! errors and the reading of numbers as texts.
+//! A macro repeats the fields that all types of jobs share: `serde(flatten)` would lose the
+//! positions of errors and the coercion of numbers to strings.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-/// What a job file may hold, and `config.yaml` beside its sections.
+/// What a job file may contain, and `config.yaml` in addition to its sections.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::config) struct JobFile {
-    /// Environment, volumes and tolerations that jobs ask for by label.
+    /// Environment, volumes and tolerations that jobs select by label.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presets: Vec<Preset>,
     /// Jobs that run on pull requests before they merge, by `org/repo`.
@@ -33,20 +33,20 @@ pub(in crate::config) struct JobFile {
     /// Jobs that run after a push to a branch, by `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) postsubmits: BTreeMap<String, Option<Vec<PostsubmitFields>>>,
-    /// Jobs that time starts.
+    /// Jobs that run on a schedule.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) periodics: Vec<PeriodicFields>,
-    /// Counts in `config.yaml` only.
+    /// Has an effect in `config.yaml` only.
     decorate_all_jobs: Option<bool>,
-    /// Anything; for anchors that others refer to.
+    /// Any value; for anchors that others refer to.
     prow_ignored: Option<Value>,
 }
 
-/// A repository's own file in Prow's form: plain lists, for itself.
+/// A repository's own file in Prow's form: plain lists of its jobs.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::config) struct InRepoFile {
-    /// Environment, volumes and tolerations that jobs ask for by label.
+    /// Environment, volumes and tolerations that jobs select by label.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presets: Vec<Preset>,
     /// Jobs that run on pull requests before they merge.
@@ -55,7 +55,7 @@ pub(in crate::config) struct InRepoFile {
     /// Jobs that run after a push to a branch.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) postsubmits: Vec<PostsubmitFields>,
-    /// Anything; for anchors that others refer to.
+    /// Any value; for anchors that others refer to.
     prow_ignored: Option<Value>,
 }
 
@@ -63,7 +63,7 @@ pub(in crate::config) struct InRepoFile {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::config) struct KeyedInRepoFile {
-    /// Environment, volumes and tolerations that jobs ask for by label.
+    /// Environment, volumes and tolerations that jobs select by label.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presets: Vec<Preset>,
     /// Jobs that run on pull requests before they merge, by `org/repo`.
@@ -72,11 +72,11 @@ pub(in crate::config) struct KeyedInRepoFile {
     /// Jobs that run after a push to a branch, by `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) postsubmits: BTreeMap<String, Option<Vec<PostsubmitFields>>>,
-    /// Anything; for anchors that others refer to.
+    /// Any value; for anchors that others refer to.
     prow_ignored: Option<Value>,
 }
 
-/// The fields that every kind of job has, as written.
+/// The fields that every type of job has, as parsed.
 #[derive(Debug, Default)]
 pub(in crate::config) struct BaseFields {
     pub(in crate::config) name: String,
@@ -111,47 +111,47 @@ macro_rules! written_job {
         #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
         #[serde(default)]
         pub(in crate::config) struct $name {
-            /// What people and URLs call the job; letters, digits, `-`, `.` and `_`.
+            /// The job's name: letters, digits, `-`, `.` and `_`.
             #[serde(deserialize_with = "null_default")]
             name: String,
-            /// Go to the `ProwJob` and its pod; presets choose by them.
+            /// Copied to the `ProwJob` and its pod; presets select jobs by them.
             #[serde(deserialize_with = "texts")]
             labels: StringMap,
             /// How many runs there may be at once; 0 is no limit.
             #[serde(deserialize_with = "null_default")]
             max_concurrency: i64,
-            /// What runs the job: `kubernetes` unless set.
+            /// The agent that runs the job: `kubernetes` unless set.
             #[serde(deserialize_with = "null_default")]
             agent: String,
             /// The build cluster, `default` unless set.
             #[serde(deserialize_with = "null_default")]
             cluster: String,
-            /// The pod's namespace; it has to be the installation's `pod_namespace`.
+            /// The pod's namespace; it must be the installation's `pod_namespace`.
             #[serde(deserialize_with = "null_default")]
             namespace: String,
-            /// An evicted pod ends the job with an error; else it is started again.
+            /// An evicted pod ends the job with an error; otherwise the job starts again.
             #[serde(deserialize_with = "null_default")]
             error_on_eviction: bool,
-            /// The pod: containers, volumes, where it may run.
+            /// The pod spec: containers, volumes, where the pod may run.
             #[schemars(with = "Option<PodSpec>")]
             spec: Option<RawPodSpec>,
             /// The older form of `tekton_pipeline_run_spec`.
             pipeline_run_spec: Option<RawPodSpec>,
             /// What the agent `tekton-pipeline` runs.
             tekton_pipeline_run_spec: Option<TektonPipelineRunSpec>,
-            /// Go to the `ProwJob` and its pod.
+            /// Copied to the `ProwJob` and its pod.
             #[serde(deserialize_with = "texts")]
             annotations: StringMap,
-            /// Who else hears of the result, as Slack.
+            /// Further reports of the result, such as to Slack.
             reporter_config: Option<ReporterConfig>,
-            /// Who may start the job again in Deck.
+            /// Who may rerun the job in Deck.
             rerun_auth_config: Option<RerunAuthConfig>,
             /// Shown only by a Deck that shows hidden jobs.
             #[serde(deserialize_with = "null_default")]
             hidden: bool,
-            /// The tenant, and what else the installation sets by default.
+            /// The tenant, and other settings with defaults of the installation.
             prowjob_defaults: Option<ProwJobDefault>,
-            /// A queue of `plank.job_queue_capacities` whose limit the job shares.
+            /// The queue of `plank.job_queue_capacities` whose limit the job shares.
             #[serde(deserialize_with = "null_default")]
             job_queue_name: String,
             /// Sources are cloned, and logs and artifacts stored, around the container's command.
@@ -168,13 +168,13 @@ macro_rules! written_job {
             /// How many commits are fetched; 0 is all.
             #[serde(deserialize_with = "null_default")]
             clone_depth: i64,
-            /// Only what is asked for is fetched, not all branches.
+            /// Only the refs of the job are fetched, not all branches.
             #[serde(deserialize_with = "null_default")]
             skip_fetch_head: bool,
-            /// Further repositories that are cloned.
+            /// Further repositories to clone.
             #[serde(deserialize_with = "null_default")]
             extra_refs: Vec<Refs>,
-            /// Settings of the decoration; what is left out is the installation's.
+            /// Settings of the decoration; the installation's defaults fill in the rest.
             decoration_config: Option<DecorationConfig>,
             $(
                 $(#[$about])*
@@ -184,7 +184,7 @@ macro_rules! written_job {
         }
 
         impl $name {
-            /// Takes the fields that every kind has.
+            /// Takes out the fields that every type of job has.
             pub(in crate::config) fn take_base(&mut self) -> BaseFields {
                 use std::mem::take;
                 BaseFields {
@@ -219,29 +219,29 @@ macro_rules! written_job {
 }
 
 written_job! {
-    /// A presubmit as written.
+    /// A presubmit as parsed.
     PresubmitFields {
         /// Runs on every push to a pull request.
         always_run: bool,
         /// Its failure does not keep a pull request from merging.
         optional: bool,
-        /// A regular expression: comments that start the job; with `rerun_command` only.
+        /// A regular expression for comments that trigger the job; only with `rerun_command`.
         trigger: String,
-        /// The comment that starts the job again; with `trigger` only.
+        /// The comment that reruns the job; only with `trigger`.
         rerun_command: String,
         /// Tide runs it before it merges, whatever else is set.
         run_before_merge: bool,
-        /// Regular expressions: base branches on which the job runs; all unless set.
+        /// Regular expressions for base branches on which the job runs; all unless set.
         branches: Vec<String>,
-        /// Regular expressions: base branches on which the job does not run.
+        /// Regular expressions for base branches on which the job does not run.
         skip_branches: Vec<String>,
-        /// A regular expression: the job runs if it is found in the path of a changed file.
+        /// A regular expression: the job runs if it matches the path of a changed file.
         run_if_changed: String,
-        /// A regular expression: the job does not run if it is found in the path of every changed file.
+        /// A regular expression: the job does not run if it matches the path of every changed file.
         skip_if_only_changed: String,
         /// The name of the status on GitHub; the job's name unless set.
         context: String,
-        /// Nothing is told on GitHub.
+        /// No result is reported to GitHub.
         skip_report: bool,
         /// How the agent `jenkins` finds the job.
         jenkins_spec: Option<JenkinsSpec>,
@@ -249,21 +249,21 @@ written_job! {
 }
 
 written_job! {
-    /// A postsubmit as written.
+    /// A postsubmit as parsed.
     PostsubmitFields {
         /// Whether it runs on every push to a branch; `true` unless changed files decide.
         always_run: Option<bool>,
-        /// Regular expressions: base branches on which the job runs; all unless set.
+        /// Regular expressions for base branches on which the job runs; all unless set.
         branches: Vec<String>,
-        /// Regular expressions: base branches on which the job does not run.
+        /// Regular expressions for base branches on which the job does not run.
         skip_branches: Vec<String>,
-        /// A regular expression: the job runs if it is found in the path of a changed file.
+        /// A regular expression: the job runs if it matches the path of a changed file.
         run_if_changed: String,
-        /// A regular expression: the job does not run if it is found in the path of every changed file.
+        /// A regular expression: the job does not run if it matches the path of every changed file.
         skip_if_only_changed: String,
         /// The name of the status on GitHub; the job's name unless set.
         context: String,
-        /// Nothing is told on GitHub.
+        /// No result is reported to GitHub.
         skip_report: bool,
         /// How the agent `jenkins` finds the job.
         jenkins_spec: Option<JenkinsSpec>,
@@ -271,22 +271,22 @@ written_job! {
 }
 
 written_job! {
-    /// A periodic as written.
+    /// A periodic as parsed.
     PeriodicFields {
-        /// From start to start, as `24h`.
+        /// From start to start, such as `24h`.
         interval: Option<GoDuration>,
-        /// From the end of a run to the next start, as `24h`.
+        /// From the end of a run to the next start, such as `24h`.
         minimum_interval: Option<GoDuration>,
-        /// When it starts, in five fields (or six, from seconds) in UTC, or as `@daily`.
+        /// When it starts in UTC: five fields, six with seconds first, or a name such as `@daily`.
         cron: String,
-        /// Words for those who look for the job.
+        /// Words by which people find the job.
         tags: Vec<String>,
-        /// Running the job again after a failure.
+        /// How a failed job is retried.
         retry: Option<Retry>,
     }
 }
 
-/// A map of texts in which `null` is the empty text.
+/// A map of strings in which `null` is the empty string.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StringMap, D::Error> {
     let map = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
     let entries = map.unwrap_or_default().into_iter();

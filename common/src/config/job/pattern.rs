@@ -1,7 +1,7 @@
-//! A regular expression under Go's rules.
+//! Regular expressions under Go's rules.
 //!
 //! Go's `\d`, `\w`, `\s`, `\b` and their negations know ASCII only, Rust's know Unicode; the
-//! translation in [`syntax`] makes them explicit. `i` is what both have in common.
+//! translation in [`syntax`] writes them out. The flag `i` means the same in both.
 
 mod plain_pattern;
 mod syntax;
@@ -15,18 +15,18 @@ use std::{
 use plain_pattern::PlainPattern;
 use regex::{Regex, RegexBuilder};
 
-/// Patterns that cost no more are valid when their form is; they are compiled at the first match.
+/// A pattern up to this cost is valid if its syntax is; it is compiled at the first match.
 const MAX_CHEAP_COST: usize = 4_000;
-/// What a pattern may cost. Compiling takes about half a second a million.
+/// Maximum cost of a pattern. Compiling takes about half a second per million.
 const MAX_COST: usize = 300_000;
-/// What the patterns of one load that are not cheap may cost together.
+/// Maximum total cost of the patterns of one load that are not cheap.
 const MAX_TOTAL_COST: usize = 1_000_000;
-/// Bytes of a compiled pattern.
+/// Maximum size of a compiled pattern in bytes.
 const MAX_COMPILED_BYTES: usize = 10 << 20;
-/// Characters of a pattern that a message quotes.
+/// How many characters of a pattern a message quotes.
 const MAX_QUOTED_CHARS: usize = 200;
 
-/// Compiled once; equal when the source text is.
+/// Compiled once. Two patterns are equal if their sources are.
 #[derive(Clone)]
 pub struct GoRegexp(Arc<GoRegexpInner>);
 
@@ -46,8 +46,8 @@ impl GoRegexp {
         Self::new_within_budget(source, &mut 0).map_err(|error| describe_error(source, &error))
     }
 
-    /// Most patterns of a large configuration are not asked for between two reloads: those whose
-    /// size is small for sure are compiled when they are. What others cost is added to `spent`.
+    /// A cheap pattern is compiled at its first match: most patterns of a large configuration are
+    /// not used between two reloads. The cost of any other pattern is added to `spent`.
     fn new_within_budget(source: &str, spent: &mut usize) -> Result<Self, String> {
         let matcher = OnceLock::new();
         let translated = syntax::translate_regexp(source)?;
@@ -66,18 +66,18 @@ impl GoRegexp {
         Ok(Self(Arc::new(GoRegexpInner { source, matcher })))
     }
 
-    /// For a text that is a pattern for sure, and a cheap one.
+    /// For text that is certainly a valid and cheap pattern.
     pub(in crate::config) fn new_unchecked(source: String) -> Self {
         let matcher = OnceLock::new();
         Self(Arc::new(GoRegexpInner { source, matcher }))
     }
 
-    /// As written.
+    /// The source text.
     pub fn as_str(&self) -> &str {
         &self.0.source
     }
 
-    /// Whether the pattern occurs anywhere in `text`.
+    /// Whether the pattern matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
         match self.0.matcher.get_or_init(|| build_matcher(&self.0.source)) {
             RegexpMatcher::Plain(plain) => plain.is_match(text),
@@ -98,7 +98,7 @@ fn build_matcher(source: &str) -> RegexpMatcher {
 }
 
 impl Default for GoRegexp {
-    /// The empty pattern, which occurs everywhere.
+    /// The empty pattern, which matches everything.
     fn default() -> Self {
         Self::new_unchecked(String::new())
     }
@@ -124,11 +124,11 @@ impl std::fmt::Debug for GoRegexp {
     }
 }
 
-/// Patterns of one load, each text checked and compiled once.
+/// The patterns of one load. Each source is checked and compiled once.
 #[derive(Debug, Default)]
 pub(in crate::config) struct GoRegexpCache {
     known: HashMap<String, Result<GoRegexp, String>>,
-    /// What those that are not cheap cost together.
+    /// Total cost of the patterns that are not cheap.
     spent: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Jobs that time starts.
+//! Jobs that run on a schedule.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,17 +14,17 @@ pub struct Periodic {
     pub interval: Option<GoDuration>,
     /// From completion to start.
     pub minimum_interval: Option<GoDuration>,
-    /// Empty when not set.
+    /// Empty unless set.
     pub cron: String,
     pub tags: Vec<String>,
     pub retry: Option<Retry>,
 }
 
-/// Running a failed job again.
+/// How a failed job is retried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Retry {
-    /// Goes on after a success.
+    /// Whether to go on after a success.
     #[serde(deserialize_with = "null_default")]
     pub run_all: bool,
     #[serde(deserialize_with = "null_default")]

@@ -6,19 +6,19 @@ use crate::prowjob::JenkinsSpec;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Postsubmit {
     pub base: JobBase,
-    /// Unset: runs unless the changed files say otherwise. `false`: only when asked for.
+    /// Unset: runs unless the changed files decide otherwise. `false`: only on request.
     pub always_run: Option<bool>,
     pub brancher: Brancher,
     pub changes: RegexpChangeMatcher,
-    /// The status context, the job's name unless set.
+    /// The status context; the job's name unless set.
     pub context: String,
-    /// Nothing is told on GitHub.
+    /// No result is reported to GitHub.
     pub skip_report: bool,
     pub jenkins_spec: Option<JenkinsSpec>,
 }
 
 impl Postsubmit {
-    /// Whether a push to `branch` that changes these files starts the job.
+    /// Whether a push to `branch` that changes these files triggers the job.
     pub fn should_run(&self, branch: &str, changes: &ChangedFiles<'_>) -> bool {
         self.brancher.runs_on(branch)
             && if self.changes.is_set() {

@@ -10,24 +10,24 @@ pub struct Presubmit {
     pub always_run: bool,
     /// Its failure does not keep a pull request from merging.
     pub optional: bool,
-    /// Comments that start the job.
+    /// Comments that trigger the job.
     pub trigger: GoRegexp,
-    /// The comment that starts the job again.
+    /// The comment that reruns the job.
     pub rerun_command: String,
-    /// Only a merging pool acts on it.
+    /// Only Tide acts on it.
     pub run_before_merge: bool,
     pub brancher: Brancher,
     pub changes: RegexpChangeMatcher,
-    /// The status context, the job's name unless set.
+    /// The status context; the job's name unless set.
     pub context: String,
-    /// Nothing is told on GitHub.
+    /// No result is reported to GitHub.
     pub skip_report: bool,
     pub jenkins_spec: Option<JenkinsSpec>,
 }
 
 impl Presubmit {
-    /// The trigger of a job that says neither what starts it nor what starts it again. A dot in
-    /// the name stands for any character, as in Prow.
+    /// The trigger of a job with neither `trigger` nor `rerun_command`. A dot in the name matches
+    /// any character, as in Prow.
     pub(in crate::config) fn default_trigger(name: &str) -> String {
         format!(r"(?m)^/test( | .* ){name},?($|\s.*)")
     }
@@ -37,33 +37,33 @@ impl Presubmit {
         format!("/test {name}")
     }
 
-    /// Whether a comment asks for this very job.
+    /// Whether a comment matches the job's trigger.
     pub fn trigger_matches(&self, comment: &str) -> bool {
         self.trigger.is_match(comment)
     }
 
-    /// Whether nothing but a comment or a merging pool starts the job.
+    /// Whether only a comment or Tide triggers the job.
     pub fn needs_explicit_trigger(&self) -> bool {
         !self.always_run && !self.changes.is_set()
     }
 
-    /// Whether there are pull requests on which the job does not start by itself.
+    /// Whether there are pull requests on which the job does not run by itself.
     pub fn triggers_conditionally(&self) -> bool {
         self.needs_explicit_trigger() || self.changes.is_set()
     }
 
-    /// Whether the status must be green for a pull request to merge.
+    /// Whether the status must be successful for a pull request to merge.
     pub fn context_required(&self) -> bool {
         !self.optional && !self.skip_report
     }
 
-    /// Whether [`Presubmit::should_run`] looks at the changed files.
+    /// Whether [`Presubmit::should_run`] depends on the changed files.
     pub fn needs_changes(&self, base_ref: &str, forced: bool) -> bool {
         self.brancher.runs_on(base_ref) && !self.always_run && !forced && self.changes.is_set()
     }
 
-    /// Whether the job runs: its branches must allow it, then `always_run`, `forced` (asked for
-    /// by name), the changed files, or `default` (what to do where nothing speaks) decides.
+    /// Whether the job runs. Its branches must allow it; then `always_run`, `forced` (requested
+    /// by name), the changed files, or `default` (if nothing else decides) makes it run.
     pub fn should_run(
         &self,
         base_ref: &str,

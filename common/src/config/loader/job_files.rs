@@ -1,8 +1,8 @@
-//! Reads and completes the jobs of all files, on all processors.
+//! Parses and completes the jobs of all files, on all processors.
 //!
-//! Presets go to the jobs of every file, so the files that bring some are read first. Every other
-//! file is read and completed in one go, and what was read of it goes before the next one comes:
-//! all that is written takes several times the room of the jobs.
+//! Presets apply to the jobs of every file, so the files that contain some are parsed first. Every
+//! other file is parsed and completed in one step, and its parsed form is freed before the next
+//! one: all parsed forms together take several times the memory of the jobs.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -16,25 +16,25 @@ use crate::config::{
     parallel, preset,
 };
 
-/// The jobs of all files.
+/// The completed jobs of all files.
 pub(super) struct CompletedJobFiles {
     pub(super) presets: Vec<Preset>,
-    /// The job files that bring some of them.
+    /// The job files that contain presets.
     pub(super) bring_presets: Vec<PathBuf>,
     /// The jobs of `config.yaml` itself.
     pub(super) own: Arc<FileJobs>,
     pub(super) parts: JobsByFile,
 }
 
-/// A job file that is read.
+/// A job file that was read.
 enum JobFileDraft {
-    /// Brings no presets, it seems.
+    /// Probably contains no presets; not parsed yet.
     Text(String),
     Written(ParsedJobFile),
 }
 
 impl JobFileDraft {
-    /// How much there is to do, more or less.
+    /// Roughly how much work is left.
     fn work_size(draft: &Result<Self, ConfigErrors>) -> usize {
         match draft {
             Ok(Self::Text(text)) => text.len(),
@@ -63,7 +63,7 @@ impl JobFileDrafts {
         ))
     }
 
-    /// Adds the files' presets to `presets`; returns which files bring some.
+    /// Adds the files' presets to `presets`; returns which files contain some.
     fn take_presets(
         &mut self,
         listing: &ConfigFileList,
@@ -82,7 +82,7 @@ impl JobFileDrafts {
         bring_presets
     }
 
-    /// The jobs of each file. `None` if one brings presets that were not taken.
+    /// Completes the jobs of each file. `None` if a file contains presets that were not taken.
     fn complete_drafts(
         self,
         listing: &ConfigFileList,
@@ -102,7 +102,7 @@ impl JobFileDrafts {
     }
 }
 
-/// `own` is what `config.yaml` itself holds.
+/// `own` is the parsed `config.yaml` itself.
 pub(super) fn complete_job_files(
     prow: &ProwConfig,
     mut own: ParsedJobFile,
@@ -118,7 +118,7 @@ pub(super) fn complete_job_files(
     let parts = match drafts.complete_drafts(listing, finish)? {
         Some(parts) => parts,
         None => {
-            // A key can be written in many ways.
+            // A key can be written in many ways, and `mentions_presets` missed one.
             let mut drafts = JobFileDrafts::read_drafts(listing, |_| true);
             presets = own_presets;
             bring_presets = drafts.take_presets(listing, &mut presets);
@@ -128,7 +128,7 @@ pub(super) fn complete_job_files(
             parts.expect("every file's presets are taken")
         }
     };
-    // As upstream, which compares where it puts files together.
+    // As in Prow, which compares presets where it merges job files.
     if !listing.jobs.is_empty() {
         preset::check_distinct_presets(&presets, findings);
     }
@@ -148,7 +148,7 @@ pub(super) fn complete_job_files(
     })
 }
 
-/// Whether the word stands in a text. The key can be written in other ways, too.
+/// Whether the word occurs in a text. The key can be written in other ways, too.
 fn mentions_presets(text: &str) -> bool {
     text.contains("presets")
 }

@@ -12,21 +12,20 @@ pub struct ApproveConfig {
     /// `org` or `org/repo`, each in one entry only.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,
-    /// A pull request has to name an issue.
+    /// A pull request must name an issue.
     #[serde(deserialize_with = "null_default")]
     pub issue_required: bool,
-    /// Authors with the right to approve do not approve their own changes by writing them; `false`
-    /// unless set.
+    /// Authors who are approvers do not approve their own changes implicitly; `false` unless set.
     pub require_self_approval: Option<bool>,
     /// `/lgtm` of an approver approves as well.
     #[serde(deserialize_with = "null_default")]
     pub lgtm_acts_as_approve: bool,
-    /// GitHub's own reviews count for nothing; `false` unless set.
+    /// Reviews on GitHub are ignored; `false` unless set.
     pub ignore_review_state: Option<bool>,
-    /// Where the commands are explained.
+    /// Link to an explanation of the commands.
     #[serde(rename = "commandHelpLink", deserialize_with = "null_default")]
     pub command_help_link: String,
-    /// Where the review process is explained.
+    /// Link to an explanation of the review process.
     #[serde(deserialize_with = "null_default")]
     pub pr_process_link: String,
 }

@@ -13,15 +13,15 @@ pub struct BlockadeConfig {
     /// `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,
-    /// Branches it is for; all unless set.
+    /// A pattern of the branches it applies to; all unless set.
     pub branchregexp: Option<String>,
-    /// Paths that are blocked.
+    /// Patterns of blocked paths.
     #[serde(deserialize_with = "null_default")]
     pub blockregexps: Vec<String>,
-    /// Paths that are not blocked after all.
+    /// Patterns of paths that are not blocked after all.
     #[serde(deserialize_with = "null_default")]
     pub exceptionregexps: Vec<String>,
-    /// Why, for the comment on the pull request.
+    /// The reason, for the comment on the pull request.
     #[serde(deserialize_with = "null_default")]
     pub explanation: String,
 }

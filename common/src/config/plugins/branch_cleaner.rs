@@ -1,4 +1,4 @@
-//! `branch_cleaner`: which merged branches stay.
+//! `branch_cleaner`: which merged branches are kept.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prowjob::null_default;
 
-/// Branches, by name or pattern, by `org` or `org/repo`.
+/// Branches to keep, by name or pattern, by `org` or `org/repo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BranchCleaner {

@@ -1,4 +1,4 @@
-//! `bugzilla`: which bug a pull request has to name, by organisation, repository and branch.
+//! `bugzilla`: which bug a pull request must name, by organisation, repository and branch.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::prowjob::null_default;
 
-/// Options by branch; the narrowest that is written counts. The branch `*` is every branch.
+/// Options by branch; the most specific ones apply. The branch `*` is every branch.
 pub type BugzillaByBranch = BTreeMap<String, BugzillaBranch>;
 
-/// For everything, and by organisation.
+/// Options for everything, and by organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BugzillaConfig {
@@ -19,7 +19,7 @@ pub struct BugzillaConfig {
     pub orgs: BTreeMap<String, BugzillaOrg>,
 }
 
-/// For an organisation, and by the bare name of its repositories.
+/// Options for an organisation, and by the bare name of its repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BugzillaOrg {
@@ -28,7 +28,7 @@ pub struct BugzillaOrg {
     pub repos: BTreeMap<String, BugzillaRepo>,
 }
 
-/// For a repository.
+/// Options for a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BugzillaRepo {
@@ -36,16 +36,16 @@ pub struct BugzillaRepo {
     pub branches: BugzillaByBranch,
 }
 
-/// When a bug is valid for a branch, and what becomes of it. A `status` is the older form of a
+/// When a bug is valid for a branch, and how its state changes. A `status` is the older form of a
 /// `state` without resolution.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BugzillaBranch {
-    /// Wider options do not count.
+    /// Less specific options do not apply.
     pub exclude_defaults: Option<bool>,
     /// A cherry-pick gets a bug of its own.
     pub enable_backporting: Option<bool>,
-    /// Every pull request is looked at, not only those that name a bug.
+    /// Every pull request is checked, not only those that name a bug.
     pub validate_by_default: Option<bool>,
     pub is_open: Option<bool>,
     pub target_release: Option<String>,
@@ -54,7 +54,7 @@ pub struct BugzillaBranch {
     pub dependent_bug_statuses: Option<Vec<String>>,
     pub dependent_bug_states: Option<Vec<BugzillaState>>,
     pub dependent_bug_target_releases: Option<Vec<String>>,
-    /// The older form: one more of `dependent_bug_target_releases`.
+    /// The older form: one more entry of `dependent_bug_target_releases`.
     pub dependent_bug_target_release: Option<String>,
     pub status_after_validation: Option<String>,
     pub state_after_validation: Option<BugzillaState>,

@@ -1,4 +1,4 @@
-//! `cherry_pick_approved` and `cherry_pick_unapproved`: who lets changes into release branches.
+//! `cherry_pick_approved` and `cherry_pick_unapproved`: who approves changes to release branches.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,13 @@ use crate::{config::ConfigPath, prowjob::null_default};
 const RELEASE_BRANCHES: &str = "^release-.*$";
 const NOT_APPROVED: &str = "This PR is not for the master branch but does not have the `cherry-pick-approved`  label. Adding the `do-not-merge/cherry-pick-not-approved`  label.";
 
-/// Who approves in a repository.
+/// Who approves changes in a repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CherryPickApproved {
     #[serde(deserialize_with = "null_default")]
     pub org: String,
-    /// Its bare name.
+    /// The bare name of the repository.
     #[serde(deserialize_with = "null_default")]
     pub repo: String,
     /// `^release-.*$` unless set.
@@ -30,7 +30,7 @@ pub struct CherryPickApproved {
     pub allow_missing_lgtm_label: bool,
 }
 
-/// What is said where nobody has approved.
+/// The comment on pull requests that nobody has approved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CherryPickUnapproved {

@@ -11,7 +11,7 @@ use crate::{
     prowjob::{DEFAULT_CLUSTER, null_default},
 };
 
-/// The partition of a file is one byte of a hash.
+/// One byte of a hash chooses the partition of a file.
 const MAX_PARTITIONS: usize = 256;
 
 /// Settings of the plugin.
@@ -21,11 +21,11 @@ pub struct ConfigUpdater {
     /// Names for sets of clusters.
     #[serde(deserialize_with = "null_default")]
     pub cluster_groups: BTreeMap<String, ClusterGroup>,
-    /// By path in the repository, which may have `*` and `**`; `config/prow/config.yaml` to
-    /// `config` and `config/prow/plugins.yaml` to `plugins` unless set.
+    /// By path in the repository, with `*` and `**`; unless set, `config/prow/config.yaml` goes to
+    /// `config` and `config/prow/plugins.yaml` to `plugins`.
     #[serde(deserialize_with = "null_default")]
     pub maps: BTreeMap<String, ConfigMapSpec>,
-    /// Contents are packed.
+    /// Contents are compressed.
     #[serde(deserialize_with = "null_default")]
     pub gzip: bool,
 }
@@ -40,19 +40,19 @@ pub struct ClusterGroup {
     pub namespaces: Vec<String>,
 }
 
-/// A `ConfigMap`, and where it is.
+/// A `ConfigMap`, and the clusters and namespaces it is in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConfigMapSpec {
     #[serde(deserialize_with = "null_default")]
     pub name: String,
-    /// Several that share the files, since one holds 1 MB; instead of `name`.
+    /// Several `ConfigMap`s that share the files, since one holds 1 MB; instead of `name`.
     #[serde(deserialize_with = "null_default")]
     pub partitioned_names: Vec<String>,
     /// The file's base name unless set.
     #[serde(deserialize_with = "null_default")]
     pub key: String,
-    /// The section's unless set.
+    /// The setting of the section unless set.
     pub gzip: Option<bool>,
     /// Namespaces by cluster; the namespace of `ProwJob`s in `default` unless set.
     #[serde(deserialize_with = "null_default")]
@@ -63,10 +63,10 @@ pub struct ConfigMapSpec {
     /// The key is the whole path, with `-` for `/`.
     #[serde(deserialize_with = "null_default")]
     pub use_full_path_as_key: bool,
-    /// Repositories (`org` or `org/repo`) whose files count; all unless set.
+    /// Repositories (`org` or `org/repo`) whose files are used; all unless set.
     #[serde(deserialize_with = "null_default")]
     pub allowed_repos: Vec<String>,
-    /// Repositories whose files do not count, even if allowed.
+    /// Repositories whose files are not used, even if allowed.
     #[serde(deserialize_with = "null_default")]
     pub denied_repos: Vec<String>,
 }
@@ -150,7 +150,7 @@ impl ConfigUpdater {
 type ConfigMapKey<'a> = (&'a str, &'a str, String, &'a str);
 
 impl ConfigMapSpec {
-    /// No two files go to the same key. `seen` has the file of each.
+    /// Refuses two files with the same key. `seen` has the file of each key.
     fn check_keys<'a>(
         &'a self,
         file: &'a str,

@@ -14,7 +14,7 @@ pub struct DcoConfig {
     /// GitHub Apps, without `[bot]`.
     #[serde(deserialize_with = "null_default")]
     pub trusted_apps: Vec<String>,
-    /// Whose members are meant; the repository's own organisation unless set.
+    /// The organisation whose members are meant; the repository's own unless set.
     #[serde(deserialize_with = "null_default")]
     pub trusted_org: String,
     #[serde(deserialize_with = "null_default")]

@@ -1,4 +1,4 @@
-//! What `plugins.yaml` says in a form that Prow gives up, or in vain.
+//! Warnings about deprecated forms in `plugins.yaml`, and about settings without effect.
 
 use super::{PluginConfiguration, welcome};
 use crate::config::ConfigPath;

@@ -1,4 +1,4 @@
-//! `plugins`: which plugin is enabled where.
+//! `plugins`: which plugin is enabled in which repository.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -15,7 +15,7 @@ use crate::{
     repo_names::{find_by_name, is_same_name},
 };
 
-/// Two plugins that do the same.
+/// Two plugins that do the same, of which a repository may have one.
 const EXCLUSIVE_PLUGINS: [&str; 2] = ["blunderbuss", "rifle"];
 
 /// Plugins by `org` or `org/repo`.
@@ -29,10 +29,10 @@ pub struct OrgPlugins {
     pub plugins: Vec<String>,
     /// Repositories of the organisation, by their bare name.
     pub excluded_repos: Vec<String>,
-    /// Written as a list of names.
+    /// Whether the file has a list of names.
     #[serde(skip)]
     pub(super) is_list: bool,
-    /// Fields that nobody knows. The two forms are told apart here, so nobody else looks.
+    /// Unknown fields. Only this parser tells the two forms apart, so nothing else finds them.
     #[serde(skip)]
     unknown: Vec<String>,
 }
@@ -45,13 +45,13 @@ impl OrgPlugins {
         self.plugins.iter().any(|name| name == plugin)
     }
 
-    /// Whether the repository, by its bare name, is none of those that this is for.
+    /// Whether the repository, by its bare name, is excluded.
     pub fn excludes_repo(&self, repo: &str) -> bool {
         let mut excluded = self.excluded_repos.iter();
         excluded.any(|excluded| is_same_name(excluded, repo))
     }
 
-    /// Tells something of the plugin at `index`, where it is named.
+    /// Calls `tell` with the path of the plugin at `index`.
     fn at_plugin(&self, entry: &ConfigPath<'_>, index: usize, tell: impl FnOnce(&ConfigPath<'_>)) {
         if self.is_list {
             tell(&entry.index(index));
@@ -68,7 +68,7 @@ impl EnabledPlugins {
             || names(org).is_some_and(|entry| !entry.excludes_repo(repo))
     }
 
-    /// The organisation's entry, where it holds for a key that is a repository.
+    /// The organisation's entry, if `key` is a repository that it applies to.
     fn shared_with<'a>(&'a self, key: &'a str) -> Option<(&'a str, &'a OrgPlugins)> {
         let (org, repo) = key.split_once('/')?;
         let entry = find_by_name(&self.0, org)?;
@@ -106,7 +106,7 @@ impl EnabledPlugins {
         }
     }
 
-    /// Fields of entries that nobody knows.
+    /// Reports unknown fields of entries.
     pub(super) fn check_fields(&self, report: &mut SectionDiagnostics<'_>) {
         let section = ConfigPath::Root.key("plugins");
         for (key, entry) in &self.0 {
@@ -125,7 +125,7 @@ impl EnabledPlugins {
         }
     }
 
-    /// Names that no plugin has.
+    /// Reports names that no plugin has.
     pub(super) fn check_names(&self, report: &mut SectionDiagnostics<'_>) {
         let section = ConfigPath::Root.key("plugins");
         for (key, entry) in &self.0 {
@@ -171,7 +171,7 @@ impl<'de> Deserialize<'de> for OrgPlugins {
     }
 }
 
-/// An entry in either form.
+/// Parses an entry in either form.
 fn parse_org_plugins(value: Value) -> Result<OrgPlugins, String> {
     let mut entry = OrgPlugins::default();
     match value {

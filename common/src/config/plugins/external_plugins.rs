@@ -14,7 +14,7 @@ use crate::{
 /// External plugins by `org` or `org/repo`.
 pub type ExternalPlugins = BTreeMap<String, Vec<ExternalPlugin>>;
 
-/// A service that gets GitHub's deliveries passed on.
+/// A service to which hook forwards GitHub's deliveries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ExternalPlugin {
@@ -34,7 +34,7 @@ impl ExternalPlugin {
     }
 }
 
-/// A repository gets its organisation's external plugins anyway.
+/// A repository has its organisation's external plugins anyway, so it may not repeat them.
 pub(super) fn check_external_plugins(
     external: &ExternalPlugins,
     report: &mut SectionDiagnostics<'_>,

@@ -1,4 +1,4 @@
-//! The files of `plugins.yaml`: the one that is named, and its further parts.
+//! The files of `plugins.yaml`: the main file and its supplemental files.
 
 use std::{
     fs,
@@ -13,17 +13,17 @@ use crate::config::{ConfigErrors, Diagnostic};
 pub struct PluginOptions {
     #[arg(long, value_name = "FILE", default_value = "/etc/plugins/plugins.yaml")]
     pub plugin_config: PathBuf,
-    /// Folders with further parts of `plugins.yaml`.
+    /// Folders with supplemental files of `plugins.yaml`.
     #[arg(long, value_name = "DIR")]
     pub supplemental_plugin_config_dir: Vec<PathBuf>,
-    /// What a further part's file name ends in; no further part is read when empty.
+    /// Suffix of the names of supplemental files; if it is empty, none is read.
     #[arg(long, default_value = "_pluginconfig.yaml")]
     pub supplemental_plugin_configs_filename_suffix: String,
 }
 
 impl PluginOptions {
-    /// All files as they are now: `--plugin-config`, then the further parts in the order of their
-    /// names. One that cannot be looked for is an error.
+    /// All files as they are now: `--plugin-config`, then the supplemental files in the order of
+    /// their names. A folder that cannot be searched is an error.
     pub fn list_files(&self) -> Result<Vec<PathBuf>, ConfigErrors> {
         let mut files = vec![self.plugin_config.clone()];
         let mut problems = Vec::new();
@@ -68,7 +68,7 @@ fn collect_parts(
     for (path, is_dir) in entries {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("..") {
-            // How Kubernetes swaps a mounted ConfigMap.
+            // Kubernetes keeps the versions of a mounted ConfigMap in such folders.
         } else if is_dir {
             collect_parts(&path, suffix, files, problems);
         } else if name.ends_with(suffix) {

@@ -1,4 +1,4 @@
-//! `golint`: which of the linter's findings are told.
+//! `golint`: which of the linter's messages are reported.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

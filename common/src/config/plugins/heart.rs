@@ -13,7 +13,7 @@ pub struct HeartConfig {
     /// Logins.
     #[serde(deserialize_with = "null_default")]
     pub adorees: Vec<String>,
-    /// Which of their comments; none unless set.
+    /// A pattern of the comments that get a reaction; none unless set.
     #[serde(deserialize_with = "null_default")]
     pub commentregexp: String,
 }

@@ -1,4 +1,4 @@
-//! `help`: what contributors are pointed to.
+//! `help`: the guidelines that contributors are pointed to.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub struct HelpConfig {
     /// Kubernetes' own guide unless set.
     #[serde(deserialize_with = "null_default")]
     pub help_guidelines_url: String,
-    /// What it says, for the comment.
+    /// A summary of the guidelines, for the comment.
     #[serde(deserialize_with = "null_default")]
     pub help_guidelines_summary: String,
 }

@@ -1,4 +1,4 @@
-//! `cat` and `goose`: where pictures come from.
+//! `cat` and `goose`: keys of the services that pictures come from.
 
 use std::path::PathBuf;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::section_diagnostics::{SectionDiagnostics, did_you_mean};
 use crate::{config::ConfigPath, prowjob::null_default};
 
-/// What the plugin knows to look for.
+/// The names of the plugin's checks.
 const CHECKS: [&str; 2] = ["fixupPrefix", "issueClosingKeywords"];
 
 /// Settings for the repositories it lists.
@@ -20,7 +20,7 @@ pub struct InvalidCommitMsg {
     pub checks: Vec<InvalidCommitMsgCheck>,
 }
 
-/// One of the checks; all are made unless disabled.
+/// One of the checks; all are enabled unless disabled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InvalidCommitMsgCheck {

@@ -1,4 +1,4 @@
-//! `jira`: which keys are not linked.
+//! `jira`: which projects' issues are not linked.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::prowjob::null_default;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct JiraConfig {
-    /// In any case.
+    /// Case does not matter.
     #[serde(deserialize_with = "null_default")]
     pub disabled_jira_projects: Vec<String>,
 }

@@ -1,7 +1,7 @@
-//! The plugins that Prow's hook is built with, by the names `plugins.yaml` calls them.
+//! The plugins of Prow's hook, by their names in `plugins.yaml`.
 
-/// In the order of the alphabet. A name that is not here is a misspelling: external plugins are
-/// not enabled by name.
+/// In alphabetical order. A name that is not here is a misspelling: external plugins are not
+/// enabled by name.
 pub const KNOWN_PLUGINS: [&str; 52] = [
     "approve",
     "assign",

@@ -11,7 +11,7 @@ use crate::prowjob::null_default;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LabelConfig {
-    /// Labels beside those of the known categories.
+    /// Labels in addition to those of the known categories.
     #[serde(deserialize_with = "null_default")]
     pub additional_labels: Vec<String>,
     /// By `*`, `org` or `org/repo`.
@@ -19,24 +19,24 @@ pub struct LabelConfig {
     pub restricted_labels: BTreeMap<String, Vec<RestrictedLabel>>,
 }
 
-/// A label that only some may set and remove.
+/// A label that only some users may set and remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RestrictedLabel {
     #[serde(deserialize_with = "null_default")]
     pub label: String,
-    /// Slugs.
+    /// Slugs of teams.
     #[serde(deserialize_with = "null_default")]
     pub allowed_teams: Vec<String>,
     /// Logins.
     #[serde(deserialize_with = "null_default")]
     pub allowed_users: Vec<String>,
-    /// When one of these is set, `allowed_users` are assigned.
+    /// When one of these labels is set, `allowed_users` are assigned.
     #[serde(deserialize_with = "null_default")]
     pub assign_on: Vec<AssignOn>,
 }
 
-/// A label that assigns.
+/// A label that leads to assignments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AssignOn {

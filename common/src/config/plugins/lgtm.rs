@@ -15,11 +15,11 @@ pub struct LgtmConfig {
     /// GitHub's own approving reviews set the label, its requests for changes remove it.
     #[serde(deserialize_with = "null_default")]
     pub review_acts_as_lgtm: bool,
-    /// The label outlives a push that leaves the tree as it was, as squashing does.
+    /// The label stays after a push that leaves the tree unchanged, such as a squash.
     #[serde(deserialize_with = "null_default")]
     pub store_tree_hash: bool,
-    /// A team whose members' pushes do not cost the label. Whoever takes over one of these accounts
-    /// can have anything merged.
+    /// A team whose members' pushes do not remove the label. Whoever takes over one of these
+    /// accounts can have anything merged.
     #[serde(deserialize_with = "null_default")]
     pub trusted_team_for_sticky_lgtm: String,
 }

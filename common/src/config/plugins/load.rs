@@ -1,4 +1,4 @@
-//! From the files to one [`PluginConfiguration`]: read, put together, completed, checked.
+//! Loads files into one [`PluginConfiguration`]: parses, merges, sets defaults, checks.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::config::{
 };
 
 impl PluginConfiguration {
-    /// Reads, completes and checks the files that `options` name.
+    /// Loads the files that `options` name.
     pub fn load_files(options: &PluginOptions) -> Result<Self, ConfigErrors> {
         let mut texts = Vec::new();
         let mut problems = Vec::new();
@@ -33,12 +33,12 @@ impl PluginConfiguration {
         }
     }
 
-    /// One file without further parts, completed and checked; `file` is named in errors.
+    /// Parses one file without supplemental files, sets defaults and checks it; errors name `file`.
     pub fn parse_file(file: &str, text: &str) -> Result<Self, ConfigErrors> {
         Self::assemble_files(&[(Arc::from(file), text.to_owned())])
     }
 
-    /// A file as it is, neither completed nor checked.
+    /// Parses a file without setting defaults or checking it.
     pub fn parse_part(file: &str, text: &str) -> Result<Self, ConfigErrors> {
         let tree = yaml::parse_tree(file, text, DocumentTrust::Operator)?;
         let document = yaml::deserialize_tree::<Self>(
@@ -53,7 +53,7 @@ impl PluginConfiguration {
         })
     }
 
-    /// The files with their names, the main one first.
+    /// `files` are names and texts, the main file first.
     pub(super) fn assemble_files(files: &[(Arc<str>, String)]) -> Result<Self, ConfigErrors> {
         let mut findings = Diagnostics::default();
         let mut problems = Vec::new();
@@ -106,7 +106,7 @@ impl PluginConfiguration {
         rules(self, &mut SectionDiagnostics { places, findings });
     }
 
-    /// Prow's defaults where nothing is written.
+    /// Sets Prow's defaults where the files set nothing.
     fn set_defaults(&mut self) {
         self.external_plugins
             .values_mut()
@@ -134,7 +134,7 @@ impl PluginConfiguration {
         self.help.set_defaults();
     }
 
-    /// Every rule that a file must keep.
+    /// Checks every rule.
     fn check_sections(&self, report: &mut SectionDiagnostics<'_>) {
         self.plugins.check_enablement(report);
         external_plugins::check_external_plugins(&self.external_plugins, report);

@@ -1,23 +1,23 @@
-//! Where a plugin is enabled, and whom a file is about.
+//! Where a plugin is enabled, and which organisations and repositories a file configures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PluginConfiguration, TriggerConfig};
 use crate::repo_names;
 
-/// Organisations and repositories with something in common.
+/// A set of organisations and repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnabledRepos {
-    /// Organisations, each with the repositories (`org/repo`) that it is not true of.
+    /// Organisations, each with its repositories (`org/repo`) that are not in the set.
     pub orgs: BTreeMap<String, BTreeSet<String>>,
     /// `org/repo`.
     pub repos: BTreeSet<String>,
 }
 
-/// What a file is about.
+/// What a file configures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigScope {
-    /// It says something for everybody.
+    /// Whether it has settings for everything.
     pub global: bool,
     pub orgs: BTreeSet<String>,
     /// `org/repo`.
@@ -35,8 +35,8 @@ impl ConfigScope {
 }
 
 impl PluginConfiguration {
-    /// Whether a plugin looks at a repository: the repository's own list or its organisation's
-    /// names it, and the organisation does not exclude the repository.
+    /// Whether a plugin is enabled in a repository: the list of the repository or of its
+    /// organisation names it, and the organisation does not exclude the repository.
     pub fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
         self.plugins.is_enabled(plugin, org, repo)
     }
@@ -50,13 +50,13 @@ impl PluginConfiguration {
             .collect()
     }
 
-    /// The names of all external plugins that are told somewhere.
+    /// The names of all external plugins that are configured somewhere.
     pub fn external_plugin_names(&self) -> BTreeSet<&str> {
         let entries = self.external_plugins.values().flatten();
         entries.map(|plugin| plugin.name.as_str()).collect()
     }
 
-    /// Where a plugin is enabled. A repository that enables it itself is excluded nowhere.
+    /// Where a plugin is enabled. A repository that enables it itself is not excluded.
     pub fn enabled_repos_for_plugin(&self, plugin: &str) -> EnabledRepos {
         let mut found = EnabledRepos::default();
         for (key, entry) in &self.plugins.0 {
@@ -77,7 +77,7 @@ impl PluginConfiguration {
         found
     }
 
-    /// Where an external plugin is told of events.
+    /// The repositories whose events an external plugin gets.
     pub fn enabled_repos_for_external_plugin(&self, plugin: &str) -> EnabledRepos {
         let mut found = EnabledRepos::default();
         for (key, plugins) in &self.external_plugins {
@@ -93,8 +93,8 @@ impl PluginConfiguration {
         found
     }
 
-    /// The trigger plugin's settings for a repository: those that list the repository, else its
-    /// organisation, else the defaults.
+    /// The trigger plugin's settings for a repository: the entry that lists the repository, else
+    /// the one that lists its organisation, else the defaults.
     pub fn trigger_for(&self, org: &str, repo: &str) -> TriggerConfig {
         let full = format!("{org}/{repo}");
         [full.as_str(), org]
@@ -111,7 +111,7 @@ impl PluginConfiguration {
             .unwrap_or_default()
     }
 
-    /// What a file of [`PluginConfiguration::parse_part`] is about.
+    /// The scope of a file from [`PluginConfiguration::parse_part`].
     pub fn config_scope(&self) -> ConfigScope {
         let mut scope = ConfigScope {
             global: !self.not_mergeable().is_empty() || self.bugzilla.default.is_some(),

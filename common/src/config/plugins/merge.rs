@@ -1,4 +1,4 @@
-//! Further parts of `plugins.yaml`: what they may say, and how it is put together.
+//! Supplemental files of `plugins.yaml`: what they may contain, and how they are merged.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,11 +9,11 @@ use crate::config::{
     source_map::{SUPPLEMENTAL_DUPLICATE, SupplementalMerge, differing_keys, key_path},
 };
 
-/// What a further part may say.
+/// What a supplemental file may contain.
 const MERGEABLE: &str = "plugins, external_plugins, approve, lgtm, triggers, welcome, bugzilla, label.restricted_labels";
 
 impl PluginConfiguration {
-    /// Takes what a further part says.
+    /// Merges a supplemental file.
     pub(super) fn merge_part(&mut self, part: Self, file: &Arc<str>, findings: &mut Diagnostics) {
         let mut merge = SupplementalMerge {
             places: &mut self.places,
@@ -43,7 +43,7 @@ impl PluginConfiguration {
         merge_labels(&mut merge, &mut self.label, part.label);
     }
 
-    /// Sections that only the main file may have.
+    /// Sections of this file that only the main file may have.
     pub(super) fn not_mergeable(&self) -> Vec<String> {
         let rest = Self {
             plugins: super::EnabledPlugins::default(),
@@ -79,7 +79,7 @@ fn merge_bugzilla(
     }
 }
 
-/// Labels of a repository may come from several files, each label from one.
+/// Labels of a repository may come from several files, but each label from one.
 fn merge_labels(merge: &mut SupplementalMerge<'_>, whole: &mut LabelConfig, part: LabelConfig) {
     for (key, labels) in part.restricted_labels {
         let list = key_path(&["label", "restricted_labels"], &key);

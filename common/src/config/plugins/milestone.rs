@@ -21,7 +21,7 @@ pub struct MilestoneConfig {
     pub maintainers_id: i64,
     #[serde(deserialize_with = "null_default")]
     pub maintainers_team: String,
-    /// How the team is called in comments; `SIG Chairs/TLs` unless set.
+    /// The team's name in comments; `SIG Chairs/TLs` unless set.
     #[serde(deserialize_with = "null_default")]
     pub maintainers_friendly_name: String,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prowjob::null_default;
 
-/// Beside administrators of the repository.
+/// Who may in addition to administrators of the repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OverrideConfig {

@@ -11,20 +11,20 @@ use crate::prowjob::null_default;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OwnersConfig {
-    /// Where Markdown files may name owners at their top; `org` or `org/repo`.
+    /// Repositories (`org` or `org/repo`) where Markdown files may name owners at their top.
     #[serde(deserialize_with = "null_default")]
     pub mdyamlrepos: Vec<String>,
-    /// Where owners need not be collaborators; `org` or `org/repo`.
+    /// Repositories (`org` or `org/repo`) where owners need not be collaborators.
     #[serde(deserialize_with = "null_default")]
     pub skip_collaborators: Vec<String>,
-    /// What no OWNERS file may set; `approved` and `lgtm` unless set.
+    /// Labels that no OWNERS file may set; `approved` and `lgtm` unless set.
     pub labels_denylist: Option<Vec<String>>,
     /// Other names of the files, by `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub filenames: BTreeMap<String, OwnersFilenames>,
 }
 
-/// What the files are called.
+/// The names of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OwnersFilenames {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::prowjob::null_default;
 
-/// By organisation.
+/// Settings by organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProjectConfig {
@@ -19,13 +19,13 @@ pub struct ProjectConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProjectOrg {
-    /// The number of the team that may.
+    /// The number of the team that may use the boards.
     #[serde(deserialize_with = "null_default")]
     pub org_maintainers_team_id: i64,
-    /// The column that is meant when a command names none, by board.
+    /// The column for a command that names none, by board.
     #[serde(deserialize_with = "null_default")]
     pub org_default_column_map: BTreeMap<String, String>,
-    /// By the bare name of the repository; counts before the organisation's.
+    /// By the bare name of the repository; takes precedence over the organisation.
     #[serde(deserialize_with = "null_default")]
     pub project_repo_configs: BTreeMap<String, ProjectRepo>,
 }

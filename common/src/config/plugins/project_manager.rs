@@ -1,4 +1,4 @@
-//! `project_manager`: which labels bring an issue into which column of a classic project board.
+//! `project_manager`: which labels put an issue into which column of a classic project board.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,18 +32,18 @@ pub struct ManagedProject {
     pub columns: Vec<ManagedColumn>,
 }
 
-/// A column, and what comes into it.
+/// A column, and the issues that go into it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManagedColumn {
-    /// GitHub's number of the column; counts before the name.
+    /// GitHub's number of the column; takes precedence over the name.
     pub id: Option<i64>,
     #[serde(deserialize_with = "null_default")]
     pub name: String,
     /// `open`, `closed` or `all`.
     #[serde(deserialize_with = "null_default")]
     pub state: String,
-    /// All of them.
+    /// The issue must have all of them.
     #[serde(deserialize_with = "null_default")]
     pub labels: Vec<String>,
     #[serde(deserialize_with = "null_default")]

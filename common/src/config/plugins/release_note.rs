@@ -1,4 +1,4 @@
-//! `release_note`: what contributors are pointed to.
+//! `release_note`: the guidelines that contributors are pointed to.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -12,28 +12,28 @@ use crate::{config::ConfigPath, duration::GoDuration, prowjob::null_default};
 pub struct RequireMatchingLabel {
     #[serde(deserialize_with = "null_default")]
     pub org: String,
-    /// Its bare name; all of the organisation unless set.
+    /// The bare name of the repository; all of the organisation unless set.
     #[serde(deserialize_with = "null_default")]
     pub repo: String,
-    /// Of pull requests only; all unless set.
+    /// The base branch of pull requests; all unless set.
     #[serde(deserialize_with = "null_default")]
     pub branch: String,
-    /// The rule is for pull requests.
+    /// The rule applies to pull requests.
     #[serde(deserialize_with = "null_default")]
     pub prs: bool,
-    /// The rule is for issues.
+    /// The rule applies to issues.
     #[serde(deserialize_with = "null_default")]
     pub issues: bool,
-    /// A label that fits has to be there.
+    /// A pattern that a label must match.
     #[serde(deserialize_with = "null_default")]
     pub regexp: String,
-    /// Set for as long as none is.
+    /// The label that is set while none matches.
     #[serde(deserialize_with = "null_default")]
     pub missing_label: String,
-    /// Written when `missing_label` is set.
+    /// The comment that is posted when `missing_label` is set.
     #[serde(deserialize_with = "null_default")]
     pub missing_comment: String,
-    /// How long others may set labels first; `5s` unless set. A duration as Go writes it.
+    /// How long others may set labels first; `5s` unless set. A Go duration.
     #[serde(deserialize_with = "null_default")]
     pub grace_period: String,
 }

@@ -1,4 +1,4 @@
-//! `retitle`: what may be renamed.
+//! `retitle`: which titles may be changed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 use crate::config::section_diagnostics::SectionDiagnostics;
 use crate::{config::ConfigPath, prowjob::null_default};
 
-/// How many reviewers are asked for unless something else is written.
+/// How many reviewers are asked unless set.
 const REQUEST_COUNT: i64 = 2;
 
-/// What Tide says of a pull request that only lacks reviews.
+/// Tide's description of a pull request that only lacks reviews.
 const LACKS_REVIEWS: &str = r"Not mergeable. (PullRequest is missing sufficient approving GitHub review\(s\)|Needs (lgtm|approved|approved, lgtm) labels?)\.?";
 
 /// Settings of either plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ReviewersConfig {
-    /// At least so many reviewers are asked; 2 unless set.
+    /// Minimum number of reviewers to ask; 2 unless set.
     pub request_count: Option<i64>,
-    /// At most so many; 0 is no limit.
+    /// Maximum number of reviewers to ask; 0 is no limit.
     #[serde(deserialize_with = "null_default")]
     pub max_request_count: i64,
-    /// Approvers are not asked, even where there are too few reviewers.
+    /// Approvers are not asked, even if there are too few reviewers.
     #[serde(deserialize_with = "null_default")]
     pub exclude_approvers: bool,
     /// Users whose status on GitHub says they are busy are not asked.
@@ -33,7 +33,7 @@ pub struct ReviewersConfig {
     /// Nobody is asked for these users' pull requests.
     #[serde(deserialize_with = "null_default")]
     pub ignore_authors: Vec<String>,
-    /// Nobody is asked before this status is there.
+    /// Nobody is asked before the commit has this status.
     pub wait_for_status: Option<ContextMatch>,
 }
 
@@ -44,7 +44,7 @@ pub struct ContextMatch {
     /// `tide` unless set.
     #[serde(deserialize_with = "null_default")]
     pub context: String,
-    /// A pattern; what Tide says of a pull request that only lacks reviews, unless set.
+    /// A pattern; unless set, Tide's description of a pull request that only lacks reviews.
     #[serde(deserialize_with = "null_default")]
     pub description: String,
     /// `pending` unless set.

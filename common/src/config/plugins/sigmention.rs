@@ -1,4 +1,4 @@
-//! `sigmention`: how teams are mentioned.
+//! `sigmention`: what counts as a mention of a team.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::section_diagnostics::SectionDiagnostics;
 use crate::{config::ConfigPath, prowjob::null_default};
 
-/// Teams of Kubernetes' special interest groups.
+/// Mentions of the teams of Kubernetes' special interest groups.
 const TEAMS: &str = r"(?m)@kubernetes/sig-([\w-]*)-(misc|test-failures|bugs|feature-requests|proposals|pr-reviews|api-reviews)";
 
 /// Settings of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SigMention {
-    /// Finds mentions; Kubernetes' own teams unless set.
+    /// A pattern of mentions; those of Kubernetes' own teams unless set.
     #[serde(deserialize_with = "null_default")]
     pub regexp: String,
 }

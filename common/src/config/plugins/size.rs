@@ -1,4 +1,4 @@
-//! `size`: from how many changed lines on a pull request is large.
+//! `size`: how many changed lines make a pull request large.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::section_diagnostics::SectionDiagnostics;
 use crate::{config::ConfigPath, prowjob::null_default};
 
-/// The least number of lines for each label; 0 is the plugin's own number for it.
+/// Minimum number of lines for each label; 0 is the plugin's default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SizeConfig {

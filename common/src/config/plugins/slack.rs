@@ -1,4 +1,4 @@
-//! `slack`: what is told to which channels.
+//! `slack`: what is reported to which channels.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::prowjob::null_default;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SlackConfig {
-    /// Hear of mentions of special interest groups.
+    /// Channels that get mentions of special interest groups.
     #[serde(deserialize_with = "null_default")]
     pub mentionchannels: Vec<String>,
     #[serde(deserialize_with = "null_default")]
     pub mergewarnings: Vec<MergeWarning>,
 }
 
-/// Tells of merges by hand.
+/// Reports manual merges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MergeWarning {
@@ -27,10 +27,10 @@ pub struct MergeWarning {
     pub repos: Vec<String>,
     #[serde(deserialize_with = "null_default")]
     pub channels: Vec<String>,
-    /// Users who may.
+    /// Users who may merge manually.
     #[serde(deserialize_with = "null_default")]
     pub exempt_users: Vec<String>,
-    /// Branches into which anyone may, by `org` or `org/repo`.
+    /// Branches into which anyone may merge manually, by `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub exempt_branches: BTreeMap<String, Vec<String>>,
 }

@@ -15,22 +15,22 @@ pub struct TriggerConfig {
     /// GitHub Apps whose pull requests are trusted, with or without `[bot]`.
     #[serde(deserialize_with = "null_default")]
     pub trusted_apps: Vec<String>,
-    /// Its members are trusted as the repository's own organisation's are. Prow calls it deprecated.
+    /// Its members are trusted like those of the repository's organisation. Deprecated in Prow.
     #[serde(deserialize_with = "null_default")]
     pub trusted_org: String,
-    /// Where a stranger learns how to become trusted; the people of `trusted_org` unless set.
+    /// Link on how to become trusted; the people page of `trusted_org` unless set.
     #[serde(deserialize_with = "null_default")]
     pub join_org_url: String,
     /// Collaborators are not trusted, members are.
     #[serde(deserialize_with = "null_default")]
     pub only_org_members: bool,
-    /// `/ok-to-test` changes nothing.
+    /// `/ok-to-test` has no effect.
     #[serde(deserialize_with = "null_default")]
     pub ignore_ok_to_test: bool,
-    /// Kept; starting GitHub's own workflows is not built yet.
+    /// Accepted, but not implemented yet: starting GitHub's own workflows.
     #[serde(deserialize_with = "null_default")]
     pub trigger_github_workflows: bool,
-    /// Kept; nobody is invited yet.
+    /// Accepted, but not implemented yet: nobody is invited.
     #[serde(deserialize_with = "null_default")]
     pub org_invite: OrgInvite,
 }
@@ -43,15 +43,15 @@ pub struct OrgInvite {
     pub prominent: ProminentInvite,
 }
 
-/// How a stranger who comes often is.
+/// How a stranger with several merged pull requests is invited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProminentInvite {
     #[serde(deserialize_with = "null_default")]
     pub disabled: bool,
-    /// From so many merged pull requests on; 3 unless set.
+    /// Minimum number of merged pull requests; 3 unless set.
     pub merged_pr_threshold: Option<i64>,
-    /// `{join_org_url}` stands for the address.
+    /// `{join_org_url}` in it stands for that URL.
     #[serde(deserialize_with = "null_default")]
     pub message: String,
 }

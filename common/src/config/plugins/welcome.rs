@@ -1,4 +1,4 @@
-//! `welcome`: what is said to those who come for the first time.
+//! `welcome`: the message for first-time contributors.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct WelcomeConfig {
     /// A Go template over `Org`, `Repo`, `AuthorLogin` and `AuthorName`.
     #[serde(deserialize_with = "null_default")]
     pub message_template: String,
-    /// Said every time, and to members too.
+    /// Posted on every pull request, also for members.
     #[serde(deserialize_with = "null_default")]
     pub always_post: bool,
 }
@@ -29,7 +29,7 @@ pub(super) fn check_welcome(entries: &[WelcomeConfig], report: &mut SectionDiagn
     report.check_listed_once("welcome", entries.iter().map(|entry| &entry.repos));
 }
 
-/// Prow takes a template that cannot be read, and then welcomes nobody.
+/// Prow accepts a template that does not parse, and then welcomes nobody.
 pub(super) fn check_templates(entries: &[WelcomeConfig], report: &mut SectionDiagnostics<'_>) {
     let section = ConfigPath::Root.key("welcome");
     for (index, entry) in entries.iter().enumerate() {
@@ -44,13 +44,13 @@ pub(super) fn check_templates(entries: &[WelcomeConfig], report: &mut SectionDia
     }
 }
 
-/// Reads a template and tries it, so that a misspelt field is found.
+/// Parses a template and renders it once, so that a misspelt field is found.
 fn try_template(template: &str) -> Result<(), GoTemplateError> {
     GoTemplate::parse_template(template)?.render_data(&WelcomePrInfo::default())?;
     Ok(())
 }
 
-/// What a message may tell, under the names that templates use.
+/// The data of a message, under the names that templates use.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WelcomePrInfo {

@@ -1,4 +1,4 @@
-//! `branch-protection`: what GitHub wants before it merges into a branch.
+//! `branch-protection`: what GitHub requires before it merges into a branch.
 
 mod policy;
 
@@ -16,8 +16,8 @@ use crate::{
     repo_names,
 };
 
-/// For all, and by organisation. What a level leaves out is that of the level above; its lists
-/// add to those above.
+/// Policy for everything, and by organisation. What a level leaves out comes from the level
+/// above; its lists add to those above.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BranchProtection {
@@ -27,15 +27,15 @@ pub struct BranchProtection {
     #[serde(rename = "protect-tested-repos")]
     pub protect_tested_repos: Option<bool>,
     pub orgs: BTreeMap<String, ProtectedOrg>,
-    /// A level may take back what is above it.
+    /// A level may disable protection that a level above enables.
     pub allow_disabled_policies: Option<bool>,
-    /// A branch may go unprotected although jobs are required for it.
+    /// A branch may be unprotected although jobs are required for it.
     pub allow_disabled_job_policies: Option<bool>,
-    /// Repositories whose jobs are all optional are looked after as well.
+    /// Repositories whose jobs are all optional are protected, too.
     pub protect_repos_with_optional_jobs: Option<bool>,
 }
 
-/// For an organisation, and by the bare name of its repositories.
+/// Policy for an organisation, and by the bare name of its repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProtectedOrg {
@@ -44,7 +44,7 @@ pub struct ProtectedOrg {
     pub repos: BTreeMap<String, ProtectedRepo>,
 }
 
-/// For a repository, and by branch.
+/// Policy for a repository, and by branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProtectedRepo {
@@ -54,7 +54,7 @@ pub struct ProtectedRepo {
 }
 
 impl BranchProtection {
-    /// What holds for a branch, from the widest level.
+    /// The policies that apply to a branch, from the widest level.
     pub fn policy_levels(
         &self,
         org: &str,
@@ -70,7 +70,7 @@ impl BranchProtection {
             .chain(narrower.into_iter().flatten())
     }
 
-    /// Prow looks at the widest level only.
+    /// Prow checks the widest level only.
     pub(super) fn check_branch_protection(&self, report: &mut SectionDiagnostics<'_>) {
         if !self.policy.include.is_empty() && !self.policy.exclude.is_empty() {
             report.add_diagnostic(

@@ -1,4 +1,4 @@
-//! Settings by repository: lists whose entries say for which repository and cluster they are.
+//! Settings by repository: lists of entries that each apply to a repository and a cluster.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -16,10 +16,10 @@ use crate::{prowjob::null_default, repo_names};
 )]
 #[schemars(bound = "T: Default + Serialize + JsonSchema")]
 pub struct ByRepoAndCluster<T> {
-    /// `org/repo`, `org`, or `*` and empty for all.
+    /// `org/repo` or `org`; `*` and empty are all.
     #[serde(deserialize_with = "null_default")]
     pub repo: String,
-    /// A build cluster, or `*` and empty for all.
+    /// A build cluster; `*` and empty are all.
     #[serde(deserialize_with = "null_default")]
     pub cluster: String,
     #[serde(deserialize_with = "null_default")]
@@ -27,7 +27,7 @@ pub struct ByRepoAndCluster<T> {
 }
 
 impl<T> ByRepoAndCluster<T> {
-    /// Whether the entry is for a job of this repository (`org/repo`, none for a periodic
+    /// Whether the entry applies to a job of this repository (`org/repo`; `None` for a periodic
     /// without one) and cluster.
     pub fn matches_job(&self, org_repo: Option<&str>, cluster: &str) -> bool {
         covers_repo(&self.repo, org_repo)
@@ -35,7 +35,7 @@ impl<T> ByRepoAndCluster<T> {
     }
 }
 
-/// Whether `org/repo`, `org`, or `*` and empty for all, is for the repository.
+/// Whether `entry` (`org/repo` or `org`; `*` and empty are all) applies to the repository.
 pub(super) fn covers_repo(entry: &str, org_repo: Option<&str>) -> bool {
     matches!(entry, "" | "*")
         || org_repo

@@ -1,10 +1,10 @@
-//! What the controllers of jobs have in common, plank and Jenkins' operators.
+//! Checks of settings that plank and the Jenkins operators have in common.
 
 use std::collections::BTreeMap;
 
 use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
-/// The older form for all, and the one by `org/repo`, `org` or `*`.
+/// The older form for all, and the templates by `org/repo`, `org` or `*`.
 pub(super) type ReportTemplates<'a> = (&'a str, &'a BTreeMap<String, String>);
 
 pub(super) fn check_report_templates(

@@ -1,4 +1,4 @@
-//! `deck`: what people see, and what they may do there.
+//! `deck`: what people see in Deck, and what they may do there.
 
 mod rerun;
 mod spyglass;
@@ -22,32 +22,32 @@ pub struct DeckConfig {
     tide_update_period: Option<GoDuration>,
     /// `org/repo` and `org` that are not shown.
     pub hidden_repos: Vec<String>,
-    /// Where the logs are of jobs that run outside of Prow.
+    /// Where to find the logs of jobs that run outside of Prow.
     pub external_agent_logs: Vec<ExternalAgentLog>,
     pub branding: Option<DeckBranding>,
-    /// A Google Analytics code that every page gets.
+    /// A Google Analytics code for every page.
     pub google_analytics: String,
     /// Older form of `default_rerun_auth_configs`, by `org/repo`, `org` or `*`.
     pub rerun_auth_configs: RerunAuthConfigs,
     pub default_rerun_auth_configs: Vec<DefaultRerunAuthConfigEntry>,
-    /// Artifacts of any bucket are shown; so unless this is `false`.
+    /// Whether artifacts of any bucket are shown; `true` unless set.
     pub skip_storage_path_validation: Option<bool>,
-    /// Buckets that may be looked into beside those that jobs write to.
+    /// Buckets that may be opened in addition to those that jobs write to.
     pub additional_allowed_buckets: Vec<String>,
 }
 
-/// Logs of one agent.
+/// The logs of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ExternalAgentLog {
     pub agent: String,
-    /// Labels of the jobs that this is for; empty is all of the agent.
+    /// Labels of the jobs that this applies to; empty is all jobs of the agent.
     pub selector: String,
-    /// A Go template over the job: where its log is.
+    /// A Go template over the job for the URL of its log.
     pub url_template: String,
 }
 
-/// URLs of pictures, and colours as CSS has them.
+/// URLs of images, and CSS colours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DeckBranding {
@@ -58,7 +58,7 @@ pub struct DeckBranding {
 }
 
 impl DeckConfig {
-    /// How often Tide is asked; every 10 s unless set.
+    /// How often Deck asks Tide; every 10 s unless set.
     pub fn tide_update_period(&self) -> GoDuration {
         self.tide_update_period.unwrap_or(GoDuration::from_secs(10))
     }

@@ -1,4 +1,4 @@
-//! `gangway`: who may start jobs through Prow's API.
+//! `gangway`: who may trigger jobs through Prow's API.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ pub struct GangwayConfig {
     pub allowed_api_clients: Vec<AllowedApiClient>,
 }
 
-/// A client, and the jobs that it may start.
+/// A client, and the jobs that it may trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AllowedApiClient {
@@ -21,11 +21,11 @@ pub struct AllowedApiClient {
     pub allowed_jobs_filters: Vec<AllowedJobsFilter>,
 }
 
-/// How Google Cloud names a client in the headers of its calls.
+/// How Google Cloud identifies a client in the headers of its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ApiClientGcp {
-    /// `PROJECT`; there is no other.
+    /// `PROJECT` is the only value.
     pub endpoint_api_consumer_type: String,
     /// The project's number.
     pub endpoint_api_consumer_number: String,
@@ -34,7 +34,7 @@ pub struct ApiClientGcp {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AllowedJobsFilter {
-    /// Of the jobs' `prowjob_defaults`.
+    /// The tenant in the jobs' `prowjob_defaults`.
     pub tenant_id: String,
 }
 

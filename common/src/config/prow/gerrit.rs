@@ -14,10 +14,10 @@ use crate::{
 pub struct GerritConfig {
     tick_interval: Option<GoDuration>,
     ratelimit: i64,
-    /// Where Deck is, for links to jobs.
+    /// The URL of Deck, for links to jobs.
     pub deck_url: String,
     pub org_repos_config: Option<Vec<GerritOrgRepoConfig>>,
-    /// A regular expression: comments that may start presubmits; empty is all.
+    /// A regular expression for comments that may trigger presubmits; empty is all.
     pub allowed_presubmit_trigger_re: String,
 }
 
@@ -25,7 +25,7 @@ pub struct GerritConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GerritOrgRepoConfig {
-    /// The server with its `https://`.
+    /// The URL of the server, with `https://`.
     pub org: String,
     pub repos: Vec<String>,
     /// Comments are not answered with help.
@@ -33,28 +33,28 @@ pub struct GerritOrgRepoConfig {
     pub filters: Option<GerritQueryFilter>,
 }
 
-/// Which changes are looked at.
+/// Which changes are considered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GerritQueryFilter {
     pub branches: Vec<String>,
     pub excluded_branches: Vec<String>,
-    /// Tide takes a change without being asked, unless it is told not to.
+    /// Tide merges a change unless the change opts out.
     pub opt_in_by_default: bool,
 }
 
-/// Changes that one call asks for: 5 unless set.
+/// How many changes one call requests; 5 unless set.
 pub(super) fn ratelimit_or_default(written: i64) -> i64 {
     if written == 0 { 5 } else { written }
 }
 
 impl GerritConfig {
-    /// The time between two looks; 1 min unless set.
+    /// The interval between two polls; 1 min unless set.
     pub fn tick_interval(&self) -> GoDuration {
         self.tick_interval.unwrap_or(GoDuration::from_secs(60))
     }
 
-    /// Changes that one call asks for; 5 unless set.
+    /// How many changes one call requests; 5 unless set.
     pub fn ratelimit(&self) -> i64 {
         ratelimit_or_default(self.ratelimit)
     }

@@ -1,4 +1,4 @@
-//! `horologium`: when periodics are looked at.
+//! `horologium`: how often periodics are checked.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct HorologiumConfig {
 }
 
 impl HorologiumConfig {
-    /// The time between two looks; 1 min unless set.
+    /// The interval between two checks; 1 min unless set.
     pub fn tick_interval(&self) -> GoDuration {
         self.tick_interval.unwrap_or(GoDuration::from_secs(60))
     }

@@ -1,4 +1,4 @@
-//! `in_repo_config`: which repositories may bring jobs of their own, and where those may run.
+//! `in_repo_config`: which repositories may define jobs of their own, and where those may run.
 
 use std::collections::BTreeMap;
 
@@ -21,15 +21,15 @@ pub struct InRepoConfig {
 }
 
 impl InRepoConfig {
-    /// Whether jobs are read from the repository: the narrowest key decides, `off` without one.
+    /// Whether the repository may define jobs: the most specific key decides, `false` without one.
     pub fn is_enabled(&self, org: &str, repo: &str) -> bool {
         find_most_specific(&self.enabled, org, repo)
             .copied()
             .unwrap_or(false)
     }
 
-    /// The build clusters its own jobs may name: those of all three keys together. Without a
-    /// `*` key that is `default` as well.
+    /// The build clusters that its own jobs may name: those of all three keys together. Without a
+    /// `*` key, `default` is allowed, too.
     pub fn allowed_clusters_for(&self, org: &str, repo: &str) -> Vec<&str> {
         let global = match self.allowed_clusters.get("*") {
             Some(clusters) => clusters.iter().map(String::as_str).collect(),

@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use super::{ProwConfig, controller, selector};
 use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
-/// One replica of Prow's operator.
+/// One replica of Prow's Jenkins operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct JenkinsOperator {
-    /// The jobs that are its own, where there are several operators.
+    /// Selects the jobs of this operator, if there are several.
     pub label_selector: String,
-    /// As plank's, and templates may call `replace OLD NEW TEXT`.
+    /// As in `plank`; here templates may also call `replace OLD NEW TEXT`.
     pub job_url_template: String,
     pub report_template: String,
     pub report_templates: BTreeMap<String, String>,
-    /// Jobs at once; 0 is no limit.
+    /// How many jobs may run at once; 0 is no limit.
     pub max_concurrency: i64,
     max_goroutines: i64,
 }
 
 impl JenkinsOperator {
-    /// `ProwJob`s worked on at once; 20 unless set.
+    /// How many `ProwJob`s are handled at once; 20 unless set.
     pub fn max_goroutines(&self) -> i64 {
         match self.max_goroutines {
             0 => 20,

@@ -1,4 +1,4 @@
-//! `github`: how links into GitHub begin; and what a URL is to Prow.
+//! `github`: the base URL of links to GitHub; and what Prow accepts as a URL.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ impl GithubLinks {
     }
 }
 
-/// Refuses what [`is_url`] does not take.
+/// Refuses text that is no URL, see [`is_url`].
 pub(super) fn check_url(
     rule: &'static str,
     path: &ConfigPath<'_>,
@@ -51,7 +51,7 @@ pub(super) fn check_url(
     }
 }
 
-/// What Go's `net/url` takes: relative references, too.
+/// Whether Go's `net/url` accepts the text. It accepts relative references, too.
 pub(in crate::config) fn is_url(text: &str) -> bool {
     let base = url::Url::parse("http://base.invalid/").expect("a URL");
     let control = text.chars().any(|c| c.is_ascii_control());

@@ -1,4 +1,4 @@
-//! From `config.yaml` and its further parts to one [`ProwConfig`]: read, put together, checked.
+//! Loads `config.yaml` and its supplemental files into one [`ProwConfig`]: parses, merges, checks.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::config::{
     yaml::{self, DocumentTrust, GoType},
 };
 
-/// What `config.yaml` may hold: sections, and jobs among them.
+/// What `config.yaml` may contain: sections and jobs.
 #[derive(JsonSchema)]
 #[expect(
     dead_code,
@@ -31,8 +31,8 @@ struct ConfigFile {
 }
 
 impl ProwConfig {
-    /// The files with their texts, the main one first. What breaks a rule is in `findings`, and
-    /// an error is a file that cannot be read as what it should be.
+    /// `files` are names and texts, the main file first. Broken rules are added to `findings`; an
+    /// error means that a file cannot be parsed.
     pub(in crate::config) fn assemble_files(
         files: &[(Arc<str>, String)],
         now: Timestamp,
@@ -102,7 +102,7 @@ impl ProwConfig {
             .collect();
     }
 
-    /// Every rule that the sections must keep. What is in the future is after `now`.
+    /// Checks every rule of the sections. Times after `now` are in the future.
     fn check_sections(&self, now: Timestamp, report: &mut SectionDiagnostics<'_>) {
         self.check_log_level(report);
         self.github.check_links(report);

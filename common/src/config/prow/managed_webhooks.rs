@@ -12,9 +12,9 @@ use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManagedWebhooks {
-    /// The secret that all shared before counts as well.
+    /// The secret that all webhooks shared before is valid, too.
     pub respect_legacy_global_token: bool,
-    /// Invitations to administer what is listed are accepted.
+    /// Invitations to administer the listed repositories and organisations are accepted.
     pub auto_accept_invitation: bool,
     /// By `org/repo` or `org`.
     pub org_repo_config: BTreeMap<String, ManagedWebhookInfo>,
@@ -23,7 +23,7 @@ pub struct ManagedWebhooks {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ManagedWebhookInfo {
-    /// A secret that is older is made anew. RFC 3339.
+    /// A secret that is older is replaced. RFC 3339.
     #[schemars(with = "Option<Time>")]
     pub token_created_after: Option<Timestamp>,
 }
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_from_the_future() {
-        // The tests' clock stands at 2026-08-01T00:00:00Z.
+        // `now` in the tests is 2026-08-01T00:00:00Z.
         let hook = |time: &str| {
             format!(
                 "managed_webhooks:\n  org_repo_config:\n    o/r: {{token_created_after: {time}}}"

@@ -1,4 +1,4 @@
-//! Further parts of `config.yaml`: what they may say, and how it is put together.
+//! Supplemental files of `config.yaml`: what they may contain, and how they are merged.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,12 +9,12 @@ use crate::config::{
     source_map::{SUPPLEMENTAL_DUPLICATE, SupplementalMerge, differing_keys, key_path},
 };
 
-/// What a further part may say.
+/// What a supplemental file may contain.
 const MERGEABLE: &str =
     "branch-protection, slack_reporter_configs, tide.merge_method, tide.queries";
 
 impl ProwConfig {
-    /// Takes what a further part says.
+    /// Merges a supplemental file.
     pub(super) fn merge_part(&mut self, part: Self, file: &Arc<str>, findings: &mut Diagnostics) {
         let mut merge = SupplementalMerge {
             places: &mut self.places,
@@ -46,7 +46,7 @@ impl ProwConfig {
         self.unused.extend(part.unused);
     }
 
-    /// What only the main file may say.
+    /// Fields of this file that only the main file may have.
     fn not_mergeable(&self) -> Vec<Vec<PathSegment>> {
         let mut tide = self.tide.clone();
         tide.queries.clear();
@@ -68,7 +68,7 @@ impl ProwConfig {
 
 const BRANCH_PROTECTION: &str = "branch-protection";
 
-/// Each level's policy is in one file, and so is each switch.
+/// Only one file may set the policy of a level, or a switch.
 fn merge_branch_protection(
     merge: &mut SupplementalMerge<'_>,
     into: &mut BranchProtection,
@@ -117,7 +117,7 @@ fn merge_branch_protection(
     }
 }
 
-/// The entry to put something into; a new one stands where the part has it.
+/// The entry to merge into; the source of a new entry is the supplemental file.
 fn get_or_insert_entry<'m, T: Default>(
     merge: &mut SupplementalMerge<'_>,
     into: &'m mut BTreeMap<String, T>,

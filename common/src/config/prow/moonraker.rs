@@ -1,4 +1,4 @@
-//! `moonraker`: Prow's service for the configuration that repositories bring.
+//! `moonraker`: Prow's service for in-repository configuration.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct MoonrakerConfig {
 }
 
 impl MoonrakerConfig {
-    /// How long its clients wait for an answer; 10 min unless set.
+    /// How long clients wait for an answer; 10 min unless set.
     pub fn client_timeout(&self) -> GoDuration {
         self.client_timeout.unwrap_or(GoDuration::from_secs(600))
     }

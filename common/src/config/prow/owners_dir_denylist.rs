@@ -1,4 +1,4 @@
-//! `owners_dir_denylist`: folders whose OWNERS files do not count.
+//! `owners_dir_denylist`: folders whose OWNERS files are ignored.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::repo_names;
 
-/// Left out everywhere unless told otherwise.
+/// Ignored everywhere by default.
 const PRECONFIGURED: [&str; 3] = [r"\.git$", "_output$", "vendor/.*/.*"];
 
-/// Regular expressions over paths of folders. Prow compiles them when it looks for OWNERS.
+/// Regular expressions for paths of folders. Prow compiles them when it looks for OWNERS files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OwnersDirDenylist {
-    /// By `org/repo` or `org`; both count.
+    /// By `org/repo` or `org`; both apply.
     pub repos: BTreeMap<String, Vec<String>>,
-    /// Of every repository.
+    /// For every repository.
     #[serde(rename = "default")]
     pub everywhere: Vec<String>,
-    /// Without the ones that Prow brings.
+    /// Prow's preconfigured expressions do not apply.
     pub ignore_preconfigured_defaults: bool,
 }
 
 impl OwnersDirDenylist {
-    /// All that count for a repository.
+    /// All expressions that apply to a repository.
     pub fn list_ignored_dirs(&self, org: &str, repo: &str) -> Vec<&str> {
         let full = format!("{org}/{repo}");
         let own = [org, &full].into_iter();

@@ -1,4 +1,4 @@
-//! `pipeline`: Tekton's pipelines.
+//! `pipeline`: settings for Tekton pipelines.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PipelineConfig {
-    /// A newer postsubmit leaves an older one of its name running.
+    /// A newer postsubmit does not abort an older one of the same name.
     pub allow_concurrent_postsubmit_jobs: bool,
 }

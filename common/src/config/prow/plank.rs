@@ -1,4 +1,4 @@
-//! `plank`: limits of running jobs, the decoration they get, and where their results are shown.
+//! `plank`: limits of running jobs, their decoration, and where their results are shown.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ use crate::{
 
 const MINUTE: i64 = 60;
 
-/// Times are what a pod gets unless its job's decoration says otherwise.
+/// The decoration of a job may override the timeouts of its pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PlankConfig {
-    /// A Go template for the URL of a job that is not decorated.
+    /// A Go template for the URL of a job without decoration.
     #[serde(deserialize_with = "null_default")]
     pub job_url_template: String,
-    /// Go templates of a failure comment's text by `org/repo`, `org` or `*`.
+    /// Go templates for comments on failures, by `org/repo`, `org` or `*`.
     #[serde(deserialize_with = "null_default")]
     pub report_templates: BTreeMap<String, String>,
     /// Older form of `report_templates` for `*`.
     #[serde(deserialize_with = "null_default")]
     pub report_template: String,
-    /// Jobs at once; 0 is no limit.
+    /// How many jobs may run at once; 0 is no limit.
     #[serde(deserialize_with = "null_default")]
     pub max_concurrency: i64,
     max_goroutines: Option<i64>,
@@ -36,13 +36,13 @@ pub struct PlankConfig {
     pod_running_timeout: Option<GoDuration>,
     pod_unscheduled_timeout: Option<GoDuration>,
     max_revivals: Option<i64>,
-    /// In order: a later entry that matches wins over an earlier one.
+    /// A later entry that matches takes precedence over an earlier one.
     #[serde(deserialize_with = "null_default")]
     pub default_decoration_config_entries: Vec<ByRepoAndCluster<DecorationConfig>>,
-    /// Older form of the entries, by `org/repo`, `org` or `*`.
+    /// Older form of `default_decoration_config_entries`, by `org/repo`, `org` or `*`.
     #[serde(deserialize_with = "null_default")]
     pub default_decoration_configs: BTreeMap<String, DecorationConfig>,
-    /// Where Deck shows results, by `org/repo`, `org` or `*`.
+    /// The beginning of Deck's URLs for results, by `org/repo`, `org` or `*`.
     #[serde(deserialize_with = "null_default")]
     pub job_url_prefix_config: BTreeMap<String, String>,
     /// Leaves the storage provider out of job URLs.
@@ -53,10 +53,10 @@ pub struct PlankConfig {
     pub job_url_prefix_disable_append_storage_provider: bool,
     #[serde(deserialize_with = "null_default")]
     pub build_cluster_status_file: String,
-    /// Jobs at once by queue: 0 blocks, less is no limit.
+    /// How many jobs may run at once by queue: 0 blocks, less is no limit.
     #[serde(deserialize_with = "null_default")]
     pub job_queue_capacities: BTreeMap<String, i64>,
-    /// Jobs at once by build cluster: 0 blocks, less is no limit. Not Prow's.
+    /// How many jobs may run at once by build cluster: 0 blocks, less is no limit. Not in Prow.
     #[serde(deserialize_with = "null_default")]
     pub build_cluster_capacities: BTreeMap<String, i64>,
     fail_fast: Option<bool>,
@@ -82,20 +82,20 @@ impl PlankConfig {
             .unwrap_or(GoDuration::from_secs(5 * MINUTE))
     }
 
-    /// How often a lost pod is made anew; 3 unless set.
+    /// How often a lost pod is created again; 3 unless set.
     pub fn max_revivals(&self) -> i64 {
         self.max_revivals.unwrap_or(3)
     }
 
-    /// `ProwJob`s worked on at once; 20 unless set.
+    /// How many `ProwJob`s are handled at once; 20 unless set.
     pub fn max_goroutines(&self) -> i64 {
         self.max_goroutines
             .filter(|number| *number != 0)
             .unwrap_or(20)
     }
 
-    /// A pod that cannot start ends its job at once, not after `pod_pending_timeout`; so unless
-    /// told otherwise. Prow has no such setting.
+    /// Whether a pod that cannot start ends its job at once instead of after
+    /// `pod_pending_timeout`; `true` unless set. Prow has no such setting.
     pub fn fail_fast(&self) -> bool {
         self.fail_fast.unwrap_or(true)
     }
@@ -107,9 +107,9 @@ impl PlankConfig {
             .unwrap_or(GoDuration::from_secs(MINUTE))
     }
 
-    /// What the decoration of a job of this repository (`org/repo`) and cluster starts from,
-    /// each with its number: a later one wins over an earlier one. The list, else the map from
-    /// its widest key to its narrowest.
+    /// The default decorations for a job of this repository (`org/repo`) and cluster, with their
+    /// indexes; a later one takes precedence over an earlier one. They are those of the list, else
+    /// of the map from its widest key to its narrowest.
     pub fn default_decorations(
         &self,
         org_repo: Option<&str>,
@@ -119,7 +119,7 @@ impl PlankConfig {
         let entries =
             entries.map(move |entry| (entry.matches_job(org_repo, cluster), &entry.config));
         let mut map: Vec<_> = self.default_decoration_configs.iter().collect();
-        // Of two keys that differ in case the one that is spelt as the repository wins.
+        // Of two keys that differ in case, the one that is spelt as the repository wins.
         let is_spelt_alike = |key: &str| {
             org_repo.is_some_and(|it| it == key || it.split_once('/').is_some_and(|it| it.0 == key))
         };
@@ -135,7 +135,7 @@ impl PlankConfig {
             .filter_map(|(number, (matches, config))| matches.then_some((number, config)))
     }
 
-    /// The part of a job's URL before its storage path; empty when none is configured.
+    /// The part of a job's URL before its storage path; empty if none is configured.
     pub fn job_url_prefix<'a>(&'a self, spec: &'a ProwJobSpec) -> &'a str {
         let own = spec
             .decoration_config
@@ -147,7 +147,7 @@ impl PlankConfig {
             .unwrap_or_default()
     }
 
-    /// The template of a failure comment's text; empty when none is configured.
+    /// The template of a comment on a failure; empty if none is configured.
     pub fn report_template_for(&self, spec: &ProwJobSpec) -> &str {
         by_refs(&self.report_templates, spec).unwrap_or(&self.report_template)
     }

@@ -1,4 +1,4 @@
-//! `pubsub_subscriptions`, `pubsub_triggers`: messages of Google Pub/Sub that start jobs.
+//! `pubsub_subscriptions`, `pubsub_triggers`: messages of Google Pub/Sub that trigger jobs.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub type PubsubSubscriptions = BTreeMap<String, Vec<String>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PubsubTrigger {
-    /// Of Google Cloud.
+    /// The Google Cloud project.
     pub project: String,
     pub topics: Vec<String>,
     /// Build clusters where the jobs may run; `*` is all.
@@ -23,7 +23,7 @@ pub struct PubsubTrigger {
 }
 
 impl PubsubTrigger {
-    /// Messages worked on at once; 10 unless set.
+    /// How many messages are handled at once; 10 unless set.
     pub fn max_outstanding_messages(&self) -> i64 {
         match self.max_outstanding_messages {
             0 => 10,
@@ -33,7 +33,7 @@ impl PubsubTrigger {
 }
 
 impl ProwConfig {
-    /// The triggers of either form; a subscription may use every cluster.
+    /// The triggers of both forms; a subscription may use every cluster.
     pub fn all_pubsub_triggers(&self) -> Vec<PubsubTrigger> {
         let subscriptions = self.pubsub_subscriptions.iter();
         let subscriptions = subscriptions.map(|(project, topics)| PubsubTrigger {

@@ -1,4 +1,4 @@
-//! `push_gateway`: where Prometheus' metrics are sent.
+//! `push_gateway`: where metrics are pushed to Prometheus.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,15 +8,15 @@ use crate::duration::GoDuration;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PushGateway {
-    /// Nothing is sent while it is empty.
+    /// If it is empty, nothing is pushed.
     pub endpoint: String,
     interval: Option<GoDuration>,
-    /// Services show their metrics as well.
+    /// Services also serve their metrics.
     pub serve_metrics: bool,
 }
 
 impl PushGateway {
-    /// The time between two pushes; 1 min unless set.
+    /// The interval between two pushes; 1 min unless set.
     pub fn interval(&self) -> GoDuration {
         self.interval.unwrap_or(GoDuration::from_secs(60))
     }

@@ -1,4 +1,4 @@
-//! `github_reporter`: which jobs are told of on GitHub, and how.
+//! `github_reporter`: which jobs are reported to GitHub, and how.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,16 +12,16 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GithubReporterConfig {
-    /// Presubmits and postsubmits unless set or empty; the other two kinds cannot be reported.
+    /// Presubmits and postsubmits if unset or empty; the other two types cannot be reported.
     #[serde(deserialize_with = "job_types")]
     pub job_types_to_report: Vec<ProwJobType>,
-    /// `org` or `org/repo` where results are statuses only.
+    /// `org` or `org/repo` where results are reported as statuses only.
     #[serde(deserialize_with = "null_default")]
     pub no_comment_repos: Vec<String>,
-    /// `org` or `org/repo` where one comment sums up all results.
+    /// `org` or `org/repo` where one comment summarises all results.
     #[serde(deserialize_with = "null_default")]
     pub summary_comment_repos: Vec<String>,
-    /// Results are check runs as well; Prow has no such setting.
+    /// Results are reported as check runs, too; Prow has no such setting.
     pub checks: bool,
 }
 

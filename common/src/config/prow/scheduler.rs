@@ -1,4 +1,4 @@
-//! `scheduler`: which build cluster a job goes to, chosen when it starts.
+//! `scheduler`: which build cluster a job runs in, chosen when it starts.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,15 @@ pub struct SchedulerConfig {
     pub external: Option<ExternalScheduling>,
 }
 
-/// Another cluster instead of one that is away.
+/// Another cluster instead of one that is not available.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FailoverScheduling {
-    /// From the cluster that a job names to the one that it gets.
+    /// The cluster that a job gets, by the cluster that it names.
     pub mappings: BTreeMap<String, String>,
 }
 
-/// A service that is asked for the cluster.
+/// A service that chooses the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ExternalScheduling {
@@ -36,12 +36,12 @@ pub struct ExternalScheduling {
     pub cache: ExternalSchedulingCache,
 }
 
-/// How long answers are kept.
+/// How long answers are cached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ExternalSchedulingCache {
     pub entry_timeout_interval: Option<GoDuration>,
-    /// Taken and unused: an answer is dropped when its time is over.
+    /// Accepted, but without effect: an answer is dropped when it expires.
     pub cleanup_interval: Option<GoDuration>,
 }
 
@@ -62,7 +62,7 @@ impl SchedulerConfig {
         }
     }
 
-    /// The state that a new job begins in.
+    /// The first state of a new job.
     pub fn first_state(&self) -> ProwJobState {
         match self.enabled {
             true => ProwJobState::Scheduling,

@@ -1,10 +1,10 @@
-//! Selectors of labels, as Kubernetes writes them: `a=b, c in (d, e), !f`.
+//! Label selectors in Kubernetes' syntax: `a=b, c in (d, e), !f`.
 
 use crate::config::{
     ConfigPath, section_diagnostics::SectionDiagnostics, validate::is_qualified_name,
 };
 
-/// Refuses what Kubernetes cannot read.
+/// Refuses a selector that Kubernetes cannot parse.
 pub(super) fn check_label_selector(
     path: &ConfigPath<'_>,
     selector: &str,
@@ -24,7 +24,7 @@ pub(super) fn check_label_selector(
     }
 }
 
-/// What stands between commas, of which those in brackets are none.
+/// Splits at commas, but not at those in brackets.
 fn split_requirements(selector: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     selector.split(move |c| {
@@ -59,7 +59,7 @@ fn is_condition(rest: &str) -> bool {
     number.is_some_and(|number| number.trim().parse::<i64>().is_ok())
 }
 
-/// The value of a label; it may be empty.
+/// Whether the text is a label's value; it may be empty.
 fn is_value(text: &str) -> bool {
     text.is_empty() || (!text.contains('/') && is_qualified_name(text))
 }

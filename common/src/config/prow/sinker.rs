@@ -1,4 +1,4 @@
-//! `sinker`: how long what is finished is kept.
+//! `sinker`: how long finished jobs and pods are kept.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,13 +15,13 @@ pub struct SinkerConfig {
     max_prowjob_age: Option<GoDuration>,
     max_pod_age: Option<GoDuration>,
     terminated_pod_ttl: Option<GoDuration>,
-    /// Build clusters whose pods are left alone.
+    /// Build clusters whose pods are not deleted.
     #[serde(deserialize_with = "null_default")]
     pub exclude_clusters: Vec<String>,
 }
 
 impl SinkerConfig {
-    /// The longest time between two looks; 1 h unless set.
+    /// The longest time between two cleanups; 1 h unless set.
     pub fn resync_period(&self) -> GoDuration {
         self.resync_period.unwrap_or(GoDuration::from_secs(HOUR))
     }
@@ -37,7 +37,7 @@ impl SinkerConfig {
         self.max_pod_age.unwrap_or(GoDuration::from_secs(24 * HOUR))
     }
 
-    /// How long a pod outlives the completion of its job; [`SinkerConfig::max_pod_age`] unless set.
+    /// How long a pod is kept after its job completes; [`SinkerConfig::max_pod_age`] unless set.
     pub fn terminated_pod_ttl(&self) -> GoDuration {
         self.terminated_pod_ttl
             .unwrap_or_else(|| self.max_pod_age())

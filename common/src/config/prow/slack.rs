@@ -1,4 +1,4 @@
-//! `slack_reporter_configs`: which jobs are told of on Slack, by `org/repo`, `org` or `*`.
+//! `slack_reporter_configs`: which jobs are reported to Slack, by `org/repo`, `org` or `*`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,17 +10,17 @@ use crate::{
     repo_names::find_most_specific,
 };
 
-/// What is written about a job unless somebody says something else.
+/// The template of a message unless set.
 pub const SLACK_REPORT: &str = "Job {{.Spec.Job}} of type {{.Spec.Type}} ended with state \
                       {{.Status.State}}. <{{.Status.URL}}|View logs>";
 
-/// A job's own `reporter_config.slack` goes before it.
+/// A job's own `reporter_config.slack` takes precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SlackReporterEntry {
     pub job_types_to_report: Vec<ProwJobType>,
-    /// Whether jobs of in-repo configuration may choose a host, a channel and a template. Not
-    /// Prow's: there whoever may start a job of a pull request chooses them.
+    /// Whether in-repository jobs may choose a host, a channel and a template. Prow has no such
+    /// setting: there, whoever may trigger a job of a pull request chooses them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_in_repo_jobs: bool,
     #[serde(flatten)]
@@ -28,7 +28,7 @@ pub struct SlackReporterEntry {
 }
 
 impl SlackReporterEntry {
-    /// The Go template of what is written.
+    /// The Go template of a message.
     pub fn report_template(&self) -> &str {
         match self.config.report_template.as_str() {
             "" => SLACK_REPORT,
@@ -38,7 +38,7 @@ impl SlackReporterEntry {
 }
 
 impl ProwConfig {
-    /// The section's entry for a job: of its repository, else of the organisation, else `*`.
+    /// The entry for a job: that of its repository, else of its organisation, else `*`.
     pub fn slack_reporter_for(&self, spec: &ProwJobSpec) -> Option<&SlackReporterEntry> {
         let entries = &self.slack_reporter_configs;
         match spec.main_refs() {

@@ -1,4 +1,4 @@
-//! `tide`: which pull requests merge by themselves, and how.
+//! `tide`: which pull requests merge automatically, and how.
 
 mod context_options;
 mod merge_method;
@@ -20,7 +20,7 @@ use crate::{
     repo_names::find_most_specific,
 };
 
-/// Maps are by `org/repo`, `org` or `*` unless they say something else.
+/// Keys of maps are `org/repo`, `org` or `*` unless documented otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TideConfig {
@@ -28,36 +28,36 @@ pub struct TideConfig {
     sync_period: Option<GoDuration>,
     status_update_period: Option<GoDuration>,
     max_goroutines: i64,
-    /// What merges: whatever one of them finds.
+    /// Pull requests that one of the queries finds are merged.
     pub queries: Vec<TideQuery>,
     pub merge_method: MergeMethods,
     /// By `org/repo` or `org`.
     pub merge_commit_template: BTreeMap<String, TideMergeCommitTemplate>,
     /// Older form of `target_urls` for `*`.
     pub target_url: String,
-    /// Where Tide's status leads.
+    /// The links of Tide's status.
     pub target_urls: BTreeMap<String, String>,
     /// Older form of `pr_status_base_urls` for `*`.
     pub pr_status_base_url: String,
     /// Where a pull request's requirements are shown.
     pub pr_status_base_urls: BTreeMap<String, String>,
-    /// An open issue with this label keeps everything from merging; empty is no such label.
+    /// An open issue with this label blocks all merges; empty is no such label.
     pub blocker_label: String,
     /// A pull request with this label is squashed; empty is no such label.
     pub squash_label: String,
     /// A pull request with this label is rebased; empty is no such label.
     pub rebase_label: String,
-    /// A pull request with this label is merged as it is; empty is no such label.
+    /// A pull request with this label gets a merge commit; empty is no such label.
     pub merge_label: String,
     pub context_options: TideContextPolicyOptions,
-    /// Pull requests that are tested together; 0 is no limit, -1 is none together.
+    /// Maximum number of pull requests in a batch; 0 is no limit, -1 disables batches.
     pub batch_size_limit: BTreeMap<String, i64>,
-    /// Whether a batch that is being tested goes before pull requests that came later.
+    /// Whether a batch that is being tested precedes pull requests that came later.
     pub prioritize_existing_batches: BTreeMap<String, bool>,
     pub github_merge_blocks_policy: BTreeMap<String, GithubMergeBlocksPolicy>,
-    /// Sets of labels: pull requests with all of the first set go first.
+    /// Sets of labels: pull requests with all labels of the first set go first.
     pub priority: Vec<TidePriority>,
-    /// The status tells of every query, not of the nearest only.
+    /// The status describes every query, not only the nearest.
     pub display_all_tide_queries_in_status: bool,
 }
 
@@ -82,39 +82,39 @@ pub struct TidePriority {
     pub labels: Vec<String>,
 }
 
-/// What becomes of a pull request that GitHub itself would not merge.
+/// How Tide treats a pull request that GitHub itself would not merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GithubMergeBlocksPolicy {
-    /// It is tried without a word.
+    /// Tide tries to merge it and does not mention this.
     Ignore,
-    /// It is tried, and told.
+    /// Tide tries to merge it and mentions this.
     #[default]
     Permit,
-    /// It waits.
+    /// Tide does not merge it yet.
     Block,
 }
 
 impl TideGerrit {
-    /// Changes that one call asks for; 5 unless set.
+    /// How many changes one call requests; 5 unless set.
     pub fn ratelimit(&self) -> i64 {
         gerrit::ratelimit_or_default(self.ratelimit)
     }
 }
 
 impl TideConfig {
-    /// The time between two looks; 1 min unless set.
+    /// The interval between two syncs; 1 min unless set.
     pub fn sync_period(&self) -> GoDuration {
         self.sync_period.unwrap_or(GoDuration::from_secs(60))
     }
 
-    /// The time between two rounds of statuses; [`TideConfig::sync_period`] unless set.
+    /// The interval between two status updates; [`TideConfig::sync_period`] unless set.
     pub fn status_update_period(&self) -> GoDuration {
         self.status_update_period
             .unwrap_or_else(|| self.sync_period())
     }
 
-    /// Branches worked on at once; 20 unless set.
+    /// How many branches are handled at once; 20 unless set.
     pub fn max_goroutines(&self) -> i64 {
         match self.max_goroutines {
             0 => 20,
@@ -122,13 +122,13 @@ impl TideConfig {
         }
     }
 
-    /// No limit unless set.
+    /// 0, no limit, unless set.
     pub fn batch_size_limit(&self, org: &str, repo: &str) -> i64 {
         let limit = find_most_specific(&self.batch_size_limit, org, repo);
         limit.copied().unwrap_or(0)
     }
 
-    /// So unless set.
+    /// `true` unless set.
     pub fn prioritizes_existing_batches(&self, org: &str, repo: &str) -> bool {
         let set = find_most_specific(&self.prioritize_existing_batches, org, repo);
         set.copied().unwrap_or(true)
@@ -139,7 +139,7 @@ impl TideConfig {
         policy.copied().unwrap_or_default()
     }
 
-    /// Where the status of a repository's pull requests leads; empty is nowhere.
+    /// The link of the status of a repository's pull requests; empty is none.
     pub fn target_url(&self, org: &str, repo: &str) -> &str {
         let url = find_most_specific(&self.target_urls, org, repo);
         url.unwrap_or(&self.target_url)

@@ -1,4 +1,4 @@
-//! Rules for what runs a job: each agent has its own kind of spec.
+//! Rules for agents: each agent has its own kind of spec.
 
 use serde_json::Value;
 
@@ -70,7 +70,7 @@ pub(super) fn validate_agent(
     }
 }
 
-/// A job has the kind of spec that its agent runs, and no other.
+/// A job must have the kind of spec that its agent runs, and no other.
 fn validate_agent_spec(job: &JobBase, agent: &str, findings: &mut Diagnostics) {
     match (&job.spec, agent == KUBERNETES) {
         (Some(_), false) => add_at_field(
@@ -119,7 +119,7 @@ fn pipeline_spec(job: &JobBase) -> Option<(&'static [&'static str], &RawPodSpec)
         .or(older.map(|spec| (&["pipeline_run_spec"][..], spec)))
 }
 
-/// Every one of `extra_refs` is used by a task, and tasks use no other.
+/// Tasks must use every one of `extra_refs`, and no other.
 fn validate_pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Diagnostics) {
     let Some((keys, spec)) = pipeline_spec(job) else {
         return;

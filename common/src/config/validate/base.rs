@@ -1,4 +1,4 @@
-//! Rules for what every kind of job has.
+//! Rules for the fields that every type of job has.
 
 use super::{
     add_at_field, agent, clone_uri, decoration, did_you_mean,

@@ -1,4 +1,4 @@
-//! Rules for where sources are fetched from: what Go takes as a URL, after a user before an `@`.
+//! Rules for `clone_uri`: without a user before an `@`, it must be a URL to Go.
 
 use crate::config::{ConfigPath, JobBase, diagnostics::Diagnostics};
 use crate::redact::strip_url_credentials;
@@ -43,7 +43,7 @@ fn find_uri_mistake(uri: &str, with_token: bool) -> Option<(&'static str, String
     })
 }
 
-/// Go's rules, which let almost everything be a relative URL.
+/// Go's rules for URLs, by which almost everything is a relative URL.
 pub(super) fn validate_url(text: &str) -> Result<(), &'static str> {
     if text.bytes().any(|byte| byte.is_ascii_control()) {
         return Err("it has a control character");

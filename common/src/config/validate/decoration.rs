@@ -1,4 +1,4 @@
-//! Rules for decoration: what it needs once every default is merged in.
+//! Rules for a decoration with all defaults merged in.
 
 use super::{add_at_field, clone_uri, pod};
 use crate::{
@@ -18,8 +18,8 @@ pub(super) fn validate_decoration(job: &JobBase, pod: &RawPodSpec, findings: &mu
     validate_commands(job, pod, findings);
 }
 
-/// What the configuration of a decoration has to have, of a job if it is one's own; `wrong` is
-/// told the rule, the keys below it and the message.
+/// Checks a decoration config. `job` is the job's name if the config is that of a job; `wrong` gets
+/// the rule, the keys below the config and the message.
 pub(in crate::config) fn validate_decoration_config(
     decoration: &DecorationConfig,
     job: Option<&str>,
@@ -117,7 +117,7 @@ fn validate_gcs_configuration(
     }
 }
 
-/// As Go's `mime.ParseMediaType`: `type` or `type/subtype`, then parameters.
+/// Whether Go's `mime.ParseMediaType` accepts it: `type` or `type/subtype`, then parameters.
 fn is_media_type(text: &str) -> bool {
     let token = |text: &str| {
         let special = |c: char| !c.is_ascii_graphic() || "()<>@,;:\\\"/[]?=".contains(c);
@@ -138,7 +138,7 @@ fn is_media_type(text: &str) -> bool {
     is_kind && parameters.all(is_parameter)
 }
 
-/// Decoration wraps a command, so there must be one.
+/// Decoration wraps a command, so a container must have one.
 fn validate_commands(job: &JobBase, pod: &RawPodSpec, findings: &mut Diagnostics) {
     let root = ConfigPath::Below(&job.origin.path);
     let spec = root.key("spec");
@@ -151,7 +151,7 @@ fn validate_commands(job: &JobBase, pod: &RawPodSpec, findings: &mut Diagnostics
             .filter_map(|list| list.as_array())
             .flatten()
             .next();
-        // What is no list at all is told elsewhere.
+        // Another rule reports what is no list at all.
         if readable && first.is_none_or(|word| word.as_str().unwrap_or_default().is_empty()) {
             findings.add_diagnostic(
                 "command",

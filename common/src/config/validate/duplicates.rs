@@ -1,4 +1,4 @@
-//! Jobs that would be mistaken for each other: two of one name, or two that write one status
+//! Jobs that would be mistaken for each other: two with the same name, or two with the same status
 //! context, on a branch that both run on.
 
 use std::{collections::HashMap, sync::Arc};
@@ -13,7 +13,7 @@ struct DuplicateCandidate<'a> {
     brancher: &'a Brancher,
 }
 
-/// The presubmits of one repository.
+/// Checks the presubmits of one repository.
 pub(in crate::config) fn validate_unique_presubmits(
     jobs: &[Arc<Presubmit>],
     findings: &mut Diagnostics,
@@ -26,7 +26,7 @@ pub(in crate::config) fn validate_unique_presubmits(
     validate_unique_jobs(&entries.collect::<Vec<_>>(), findings);
 }
 
-/// The postsubmits of one repository.
+/// Checks the postsubmits of one repository.
 pub(in crate::config) fn validate_unique_postsubmits(
     jobs: &[Arc<Postsubmit>],
     findings: &mut Diagnostics,
@@ -39,7 +39,7 @@ pub(in crate::config) fn validate_unique_postsubmits(
     validate_unique_jobs(&entries.collect::<Vec<_>>(), findings);
 }
 
-/// Periodics belong to no repository: each name is there once.
+/// Checks all periodics: they belong to no repository, so each name may occur once.
 pub(in crate::config) fn validate_unique_periodics(
     jobs: &[Arc<Periodic>],
     findings: &mut Diagnostics,
@@ -62,7 +62,7 @@ pub(in crate::config) fn validate_unique_periodics(
     }
 }
 
-/// Where a job is written.
+/// Where a job is defined.
 fn describe_origin(job: &JobBase) -> String {
     format!(
         "{} in {}",

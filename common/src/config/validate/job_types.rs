@@ -1,4 +1,4 @@
-//! Rules for what only presubmits, postsubmits or periodics have.
+//! Rules for the fields that only presubmits, postsubmits or periodics have.
 
 use super::add_at_field;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     cron::CronSchedule,
 };
 
-/// Jobs of Gerrit carry the label they vote on.
+/// Jobs for Gerrit have this label; its value is the Gerrit label that they vote on.
 const GERRIT_REPORT_LABEL: &str = "prow.k8s.io/gerrit-report-label";
 
 pub(in crate::config) fn validate_presubmit(job: &Presubmit, findings: &mut Diagnostics) {
@@ -103,10 +103,10 @@ fn validate_change_matchers(
     }
 }
 
-/// The command that a comment tells people to write must start the job.
+/// The rerun command, which comments tell people to write, must trigger the job.
 fn validate_triggering(job: &Presubmit, findings: &mut Diagnostics) {
-    // A trigger made from the job's name does so; compiling each would cost a large
-    // configuration most of its loading time.
+    // The default trigger matches the default command. Compiling every default trigger would take
+    // most of the loading time of a large configuration.
     let name = &job.base.name;
     let by_default = job.trigger.as_str() == Presubmit::default_trigger(name)
         && job.rerun_command == Presubmit::default_rerun_command(name);

@@ -1,11 +1,11 @@
-//! What Kubernetes and Prow take as a name or an amount.
+//! What Kubernetes and Prow accept as a name.
 
 /// Letters, digits, `-`, `.` and `_`.
 pub(super) fn is_job_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_job_byte)
 }
 
-/// As [`is_job_name`], with folders between.
+/// As [`is_job_name`], with folders separated by `/`.
 pub(super) fn is_jenkins_name(name: &str) -> bool {
     let inner = |byte: u8| is_job_byte(byte) || byte == b'/';
     match name.as_bytes() {

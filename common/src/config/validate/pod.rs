@@ -43,7 +43,7 @@ const ENV_PULL: [&str; 4] = [
     "PULL_TITLE",
 ];
 
-/// The pod's containers as written.
+/// The containers of the pod spec.
 pub(super) fn pod_containers(pod: &RawPodSpec) -> impl Iterator<Item = &Value> {
     pod_list(pod, "containers")
 }
@@ -101,7 +101,7 @@ pub(super) fn validate_pod_spec(
     }
 }
 
-/// Several containers are told apart by name.
+/// Several containers must have different names.
 fn validate_container_names(
     job: &JobBase,
     pod: &RawPodSpec,
@@ -167,7 +167,7 @@ fn is_reserved_env(name: &str, kind: ProwJobType) -> bool {
         || kind == ProwJobType::Presubmit && ENV_PULL.contains(&name)
 }
 
-/// Volumes that decoration brings: the fixed ones and those of its secrets.
+/// Volumes that decoration adds: the fixed ones and those of its secrets.
 fn decoration_volumes(job: &JobBase) -> BTreeSet<&str> {
     let mut names = BTreeSet::from(RESERVED_VOLUMES);
     if let Some(decoration) = &job.utility.decoration_config {

@@ -1,4 +1,4 @@
-//! One mistake a row: the rule, the job file, and the whole of what is told.
+//! One mistake per row: the rule, the job file, and the whole diagnostic.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ plank:
       gcs_configuration: {bucket: b, path_strategy: explicit}
 ";
 
-/// A row that must be told.
+/// The rule, the job file and the expected diagnostic.
 type Row = (&'static str, String, &'static str);
 
 fn presubmit(fields: &str) -> String {
@@ -39,7 +39,7 @@ fn periodic(fields: &str) -> String {
     format!("periodics:\n- name: unit\n  {fields}\n")
 }
 
-/// Rules and messages, as they are told for a job file.
+/// The rules and the diagnostics of a job file.
 fn told(jobs: &str) -> Vec<(&'static str, String)> {
     let dir = TempDir::new().expect("a temporary folder");
     let [config, file] = ["config.yaml", "jobs.yaml"].map(|name| dir.path().join(name));

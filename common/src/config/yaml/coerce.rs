@@ -1,5 +1,5 @@
-//! From a document to JSON, as the type wants it: keys under their own names, scalars as texts
-//! where texts are wanted, merge keys and aliases followed, every mistake with its place.
+//! Converts a document to JSON for a type: keys under the fields' own names, scalars as strings
+//! where strings are expected, merge keys and aliases resolved. Each diagnostic has a position.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,17 @@ use crate::config::{
     schema::{ANY_KIND, DocumentSchema, SchemaKind, SchemaKindId},
 };
 
-/// What came of a document.
+/// The result for a document.
 #[derive(Debug, Default)]
 pub(super) struct CoercedDocument {
     pub(super) value: Value,
-    /// Values that do not fit.
+    /// Values that do not have the schema.
     pub(super) problems: Vec<Diagnostic>,
-    /// Fields that nobody knows, and keys that are there twice.
+    /// Unknown fields and duplicate keys.
     pub(super) remarks: Vec<Diagnostic>,
 }
 
-/// At most `max_values` come out: aliases multiply what is written.
+/// Makes at most `max_values` values: aliases multiply what is in the text.
 pub(super) fn coerce_document(
     tree: &YamlTree<'_>,
     shape: &DocumentSchema,
@@ -177,7 +177,7 @@ impl<'a> Coercer<'a> {
         Value::Null
     }
 
-    /// Prow's unset word is the empty one.
+    /// In Prow, an unset word is the empty word.
     fn coerce_enum(
         &mut self,
         node: NodeId,
@@ -237,7 +237,7 @@ impl<'a> Coercer<'a> {
         }
     }
 
-    /// In the order of the text: a merge key outdoes what stands above it, as in Go.
+    /// In the order of the text: a merge key overrides the keys above it, as in Go.
     fn coerce_entries(
         &mut self,
         entries: &'a [(NodeId, NodeId)],
@@ -261,7 +261,7 @@ impl<'a> Coercer<'a> {
                     Some(found) => found,
                     None => {
                         self.report_unknown_field(*key, &name, fields, path);
-                        // The whole text becomes JSON in Go, also what nobody reads.
+                        // In Go the whole text becomes JSON, including what nothing reads.
                         self.coerce_value(
                             *value,
                             ANY_KIND,
@@ -281,7 +281,7 @@ impl<'a> Coercer<'a> {
                 if let Some((first, _)) = before.next() {
                     self.report_duplicate_key(*key, *first, &name, path);
                 } else if own_name != name {
-                    // Written in two ways: the exact one counts.
+                    // The key occurs in two spellings: the exact one counts.
                     continue;
                 }
             }
@@ -318,7 +318,7 @@ impl<'a> Coercer<'a> {
             YamlNodeKind::List(items)
                 if matches!(tree.node_kind(source), YamlNodeKind::List(_)) =>
             {
-                // Earlier ones go before later ones.
+                // Earlier items override later ones.
                 for item in items.iter().rev() {
                     match tree.node_kind(tree.resolve_alias(*item)) {
                         YamlNodeKind::Map(entries) => {
@@ -337,7 +337,7 @@ impl<'a> Coercer<'a> {
         self.depth -= 1;
     }
 
-    /// `null` in a list or a mapping is the empty value of its kind, as in Go.
+    /// `null` in a list or a mapping becomes the zero value of its kind, as in Go.
     fn or_empty(&self, value: Value, kind: SchemaKindId) -> Value {
         if !value.is_null() {
             return value;
@@ -446,7 +446,7 @@ fn find_field<'f>(
         .map(|(field, kind)| (field.as_str(), *kind))
 }
 
-/// As Go writes floats to JSON: whole ones without a point. None for what JSON has no number for.
+/// A float as Go writes it to JSON: whole ones without a point. `None` if JSON has no such number.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "only what is exact is cast"
@@ -459,7 +459,7 @@ fn json_number(float: f64, whole: bool) -> Option<Value> {
     number.map(Value::Number)
 }
 
-/// As Go reads RFC 3339.
+/// Whether Go's parser of RFC 3339 accepts the text.
 fn is_rfc3339(text: &str) -> bool {
     text.as_bytes().get(10) == Some(&b'T') && text.parse::<Timestamp>().is_ok()
 }

@@ -1,23 +1,23 @@
-//! Where Go's YAML reader makes a text of a number or of `true`.
+//! Where Go's YAML parser makes a string of a number or of `true`.
 //!
-//! `sigs.k8s.io/yaml` walks a type beside the document and converts what a string field holds.
-//! Behind a field of an embedded struct it looks for keys in that struct itself, and so finds
-//! most of them nowhere: there a number where a text is wanted is refused. `go_types.tsv` has what
-//! reflection says of upstream's types (kubernetes-sigs/prow at a619408, `sigs.k8s.io/yaml` 1.6.0),
-//! as lines of a struct, a key and what it leads to, where that may be a string in the end; `[x]`
-//! is a list, `{x}` a mapping, and `x!` an embedded struct of which only its own strings count.
+//! `sigs.k8s.io/yaml` walks a type in parallel with the document and converts the values of string
+//! fields. For a field of an embedded struct it looks for keys in that struct itself, and mostly
+//! finds none: there, a number for a string is refused. `go_types.tsv` has what reflection says of
+//! Prow's types (kubernetes-sigs/prow at a619408, `sigs.k8s.io/yaml` 1.6.0). Each line has a
+//! struct, a key and the type of its value, if that may contain a string; `[x]` is a list, `{x}` a
+//! mapping, and `x!` an embedded struct of which only its own strings count.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 const TABLE: &str = include_str!("go_types.tsv");
 
-/// Upstream's type that a document is read as.
+/// Prow's type that a document is parsed as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::config) enum GoType {
     /// `config.yaml`.
     Config,
-    /// A further part of it.
+    /// A supplemental file of `config.yaml`.
     ProwConfig,
     /// A file of central jobs.
     JobConfig,
@@ -25,17 +25,17 @@ pub(in crate::config) enum GoType {
     ProwYaml,
     /// `plugins.yaml`.
     Plugins,
-    /// None of upstream's: every text may be written without quotes.
+    /// None of Prow's types: every string may be written without quotes.
     Lenient,
 }
 
-/// What a value is read into.
+/// The Go type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct GoTypeRef(u16);
 
-/// Converts nothing below it.
+/// Nothing below it is converted.
 const NOTHING: GoTypeRef = GoTypeRef(0);
-/// Converts everything below it.
+/// Everything below it is converted.
 const LENIENT: GoTypeRef = GoTypeRef(1);
 const TEXT: GoTypeRef = GoTypeRef(2);
 
@@ -114,7 +114,7 @@ impl GoTypeRef {
         &GO_TYPES.all[usize::from(self.0)]
     }
 
-    /// Of a mapping's value.
+    /// The type of a mapping's value.
     pub(super) fn value_type(self, key: &str) -> Self {
         match self.type_kind() {
             GoTypeKind::Lenient => LENIENT,
@@ -130,7 +130,7 @@ impl GoTypeRef {
         }
     }
 
-    /// Of a list's elements.
+    /// The type of a list's elements.
     pub(super) fn element_type(self) -> Self {
         match self.type_kind() {
             GoTypeKind::Lenient => LENIENT,
@@ -139,12 +139,12 @@ impl GoTypeRef {
         }
     }
 
-    /// Whether upstream has a string there, whatever the value is read into here.
+    /// Whether Prow has a string there, whatever the type is here.
     pub(super) fn is_string(self) -> bool {
         matches!(self.type_kind(), GoTypeKind::Text)
     }
 
-    /// Whether a number, or `true`, becomes a text.
+    /// Whether a number, or `true`, becomes a string.
     pub(super) fn is_text(self) -> bool {
         matches!(self.type_kind(), GoTypeKind::Lenient | GoTypeKind::Text)
     }

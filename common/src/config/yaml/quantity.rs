@@ -1,6 +1,6 @@
-//! Kubernetes' amounts of memory, time and the like.
+//! Kubernetes quantities of memory, time and the like.
 
-/// An amount of Kubernetes: a decimal number with a unit or an exponent.
+/// Whether the text is a quantity: a decimal number with a unit or an exponent.
 pub(super) fn is_quantity(text: &str) -> bool {
     let number = text.strip_prefix(['+', '-']).unwrap_or(text);
     let end = number.find(|c: char| !c.is_ascii_digit() && c != '.');

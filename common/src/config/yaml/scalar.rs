@@ -1,5 +1,5 @@
-//! What a plain word means: YAML 1.1 as Go's yaml.v2 resolves it, and as `sigs.k8s.io/yaml`
-//! writes it where a text is wanted.
+//! The value of a scalar: YAML 1.1 as Go's yaml.v2 resolves it, and as `sigs.k8s.io/yaml`
+//! converts it where a string is expected.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,13 @@ pub(super) enum YamlScalar<'a> {
     Null,
     Bool(bool),
     Int(i64),
-    /// Beyond what `Int` holds.
+    /// Larger than an `Int` can be.
     Uint(u64),
     Float(f64),
     Text(Cow<'a, str>),
 }
 
-/// The tags of YAML itself that say what a scalar is.
+/// YAML's own tags for scalars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum YamlTag {
     Null,
@@ -27,7 +27,7 @@ pub(super) enum YamlTag {
     Str,
     Timestamp,
     Binary,
-    /// Someone's own: the text is kept.
+    /// Any other tag: the text is kept.
     Other,
 }
 
@@ -47,7 +47,7 @@ impl YamlTag {
     }
 }
 
-/// A scalar as written: `plain` is without quotes. The error names what the tag asks for.
+/// Resolves a scalar; `plain` is without quotes. The error names what the tag requires.
 pub(super) fn resolve_scalar<'a>(
     text: &'a str,
     plain: bool,
@@ -138,7 +138,7 @@ fn parse_integer(text: &str) -> Option<YamlScalar<'static>> {
         (false, Ok(int)) => Some(YamlScalar::Int(int)),
         (true, Ok(int)) => Some(YamlScalar::Int(-int)),
         (true, Err(_)) => (value == i64::MIN.unsigned_abs()).then_some(YamlScalar::Int(i64::MIN)),
-        // `strconv.ParseUint` takes no sign.
+        // `strconv.ParseUint` accepts no sign.
         (false, Err(_)) => (!text.starts_with('+')).then_some(YamlScalar::Uint(value)),
     }
 }
@@ -162,7 +162,7 @@ fn is_decimal(text: &str) -> bool {
     mantissa && exponent
 }
 
-/// None beyond the range of a 64-bit float, which Go refuses.
+/// `None` beyond the range of a 64-bit float, which Go refuses.
 fn parse_float(text: &str) -> Option<YamlScalar<'static>> {
     let value: f64 = text.parse().ok()?;
     value.is_finite().then_some(YamlScalar::Float(value))
@@ -185,7 +185,7 @@ impl YamlScalar<'_> {
         }
     }
 
-    /// The text that a field of texts gets: not what was written, but what was understood.
+    /// The text that a string field gets: that of the resolved value, not the original text.
     pub(super) fn into_text(self) -> String {
         match self {
             Self::Null => String::new(),
@@ -198,7 +198,7 @@ impl YamlScalar<'_> {
     }
 }
 
-/// Go's `strconv.FormatFloat(value, 'g', -1, 32)`, single precision and all.
+/// Go's `strconv.FormatFloat(value, 'g', -1, 32)`, in single precision.
 fn float_text(value: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "as sigs.k8s.io/yaml does")]
     let single = value as f32;
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// A word, the JSON it becomes, and the text it becomes: as `sigs.k8s.io/yaml` printed them.
+    /// A word, its JSON, and its text, as `sigs.k8s.io/yaml` printed them.
     const WORDS: &str = include_str!("scalars.tsv");
 
     fn read(word: &str) -> Result<YamlScalar<'static>, &'static str> {

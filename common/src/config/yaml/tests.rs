@@ -45,10 +45,10 @@ fn remarks(text: &str) -> Vec<String> {
     document.remarks.iter().map(ToString::to_string).collect()
 }
 
-/// What our parser takes and Go's does not.
+/// Documents that our parser accepts and Go's does not.
 const MORE_THAN_IN_GO: [&str; 2] = ["\ttext: a", "%YAML 1.2\n---\ntext: yes"];
 
-/// Each line has a document as a JSON text, and what `sigs.k8s.io/yaml` makes of it for a struct
+/// Each line has a document as a JSON string, and what `sigs.k8s.io/yaml` makes of it for a struct
 /// with these fields.
 #[test]
 fn documents_are_understood_as_in_go() {

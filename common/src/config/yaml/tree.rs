@@ -1,5 +1,5 @@
-//! A document as nodes that know where they stand. Aliases point at what they name, so the tree
-//! is never larger than the text. What the nodes mean is [`super::fit`]'s.
+//! A document as nodes with positions. Aliases refer to the nodes that they name, so the tree is
+//! never larger than the text. [`super::coerce`] interprets the nodes.
 
 mod builder;
 
@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 use super::scalar::{self, YamlScalar, YamlTag};
 use crate::config::PathSegment;
 
-/// Containers in containers; Prow's own files have less than 20.
+/// Depth of nested containers; Prow's own files have less than 20.
 pub(super) const MAX_DEPTH: usize = 128;
 
 /// The first document of a text.
@@ -40,18 +40,18 @@ pub(super) enum YamlNodeKind<'a> {
     Alias(NodeId),
 }
 
-/// Why a text is no document.
+/// Why a text is no YAML document.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::config) struct YamlSyntaxError {
     pub(in crate::config) line: u64,
     pub(in crate::config) column: u64,
-    /// Of the innermost part that was begun.
+    /// The path of the innermost value that was begun.
     pub(in crate::config) path: String,
     pub(in crate::config) message: String,
 }
 
 impl<'a> YamlTree<'a> {
-    /// None for a text without a document. At most `max_nodes` keys and values are read.
+    /// `None` for a text without a document. Reads at most `max_nodes` keys and values.
     pub(in crate::config) fn parse_document(
         text: &'a str,
         max_nodes: usize,
@@ -72,16 +72,16 @@ impl<'a> YamlTree<'a> {
         (node.line.into(), node.column.into())
     }
 
-    /// What an alias stands for; every other node itself.
+    /// The node that an alias refers to; any other node itself.
     pub(super) fn resolve_alias(&self, mut node: NodeId) -> NodeId {
-        // An anchor stands before its alias, so this ends.
+        // An anchor precedes its alias, so this ends.
         while let YamlNodeKind::Alias(target) = self.node_kind(node) {
             node = *target;
         }
         node
     }
 
-    /// A scalar's value; None for lists and mappings.
+    /// A scalar's value; `None` for lists and mappings.
     pub(super) fn scalar_value(
         &self,
         node: NodeId,
@@ -107,7 +107,7 @@ impl<'a> YamlTree<'a> {
         matches!(self.node_kind(key), YamlNodeKind::Scalar { text, plain: true, tag: None } if text == "<<")
     }
 
-    /// The kind of the root's child `key`, if there is one: whether it is a mapping.
+    /// Whether the root has a child `key` that is a mapping.
     pub(in crate::config) fn has_mapping(&self, key: &str) -> bool {
         let child = self.find_child(0, &PathSegment::Key(key.to_owned()));
         child.is_some_and(|(_, node)| {
@@ -118,7 +118,7 @@ impl<'a> YamlTree<'a> {
         })
     }
 
-    /// Line and column of a path's key or list item; of the nearest part of it that exists.
+    /// Position of a path's key or list item; of the nearest ancestor if it does not exist.
     pub(in crate::config) fn locate_path(&self, path: &[PathSegment]) -> (u64, u64) {
         let mut node = 0;
         let mut place = 0;
@@ -131,7 +131,7 @@ impl<'a> YamlTree<'a> {
         self.node_position(place)
     }
 
-    /// The node that stands for a child in the text, and the child itself.
+    /// The node that marks a child's position in the text, and the child itself.
     fn find_child(&self, node: NodeId, segment: &PathSegment) -> Option<(NodeId, NodeId)> {
         match (self.node_kind(self.resolve_alias(node)), segment) {
             (YamlNodeKind::List(items), PathSegment::Index(index)) => {
@@ -151,7 +151,7 @@ impl<'a> YamlTree<'a> {
         }
     }
 
-    /// A key that a merge key brings.
+    /// Finds a key that a merge key adds.
     fn find_merged_key(
         &self,
         entries: &[(NodeId, NodeId)],
@@ -168,7 +168,7 @@ impl<'a> YamlTree<'a> {
         )
     }
 
-    /// A node in words for a message.
+    /// Describes a node for a message.
     pub(super) fn describe_node(&self, node: NodeId) -> FoundValue<'_> {
         match self.node_kind(self.resolve_alias(node)) {
             YamlNodeKind::Scalar { text, plain, tag } => {
@@ -184,12 +184,12 @@ impl<'a> YamlTree<'a> {
     }
 }
 
-/// What stands at a place, in words.
+/// The value that was found, for a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FoundValue<'a> {
     Nothing,
     Text(&'a str),
-    /// A number, or true or false.
+    /// A number, `true` or `false`.
     Word(&'a str),
     List,
     Mapping,
@@ -211,10 +211,10 @@ impl fmt::Display for FoundValue<'_> {
     }
 }
 
-/// Control characters have no place in YAML.
+/// Finds a control character, which YAML does not allow.
 fn find_control_character(text: &str) -> Option<YamlSyntaxError> {
     let is_bad = |byte: &u8| matches!(*byte, 0..=8 | 11 | 12 | 14..=31 | 127);
-    // Without a look at each byte by itself, of which the processor takes many at once.
+    // Checks in blocks first, because the processor compares many bytes at once.
     let mut parts = text.as_bytes().chunks(1 << 12);
     if !parts.any(|part| part.iter().fold(false, |bad, byte| bad | is_bad(byte))) {
         return None;

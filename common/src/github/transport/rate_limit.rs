@@ -4,14 +4,14 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// GitHub asks for at least that long where it does not say how long.
+/// GitHub asks for at least this long if its response gives no time.
 const DEFAULT_RETRY_AFTER_SECONDS: i64 = 60;
 
-/// When the limit that caused this answer ends; `None` when it is no limit.
+/// When the limit that caused this response ends; `None` if no limit caused it.
 ///
-/// GitHub answers 403 or 429, with `retry-after`, or with an exhausted `x-ratelimit-remaining`
-/// and the time of the reset. A secondary limit may come with nothing but its message, and then
-/// a minute has to pass:
+/// GitHub answers 403 or 429, with `retry-after`, or with an exhausted `x-ratelimit-remaining` and
+/// the time of the reset. A secondary limit may have only its message, which means to wait for a
+/// minute:
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>.
 pub(super) fn rate_limit_reset(
     status: StatusCode,
@@ -44,8 +44,8 @@ pub(super) fn rate_limit_reset(
     None
 }
 
-/// Whether GitHub's message is about a limit: "You have exceeded a secondary rate limit", "API
-/// rate limit exceeded", "You have triggered an abuse detection mechanism".
+/// Whether GitHub's message is about a limit: "You have exceeded a secondary rate limit", "API rate
+/// limit exceeded", "You have triggered an abuse detection mechanism".
 fn is_rate_limit_message(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct RateLimitBody {

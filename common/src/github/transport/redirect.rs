@@ -1,7 +1,7 @@
-//! Which redirects are gone after.
+//! Which redirects are followed.
 //!
-//! GitHub sends 301, 302 and 307 for a renamed repository. A write is repeated at the new place
-//! only by 307 and 308: a client that follows the others sends a GET, gets a 200, and nothing was
+//! GitHub sends 301, 302 and 307 for a renamed repository. Only 307 and 308 repeat a write at the
+//! new URL: a client that follows the others sends a GET and gets a 200, although nothing was
 //! written.
 
 use anyhow::anyhow;
@@ -9,8 +9,8 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use super::GithubResponse;
 
-/// Path and query where `answer` sends a request of `method`; `None` when it is no redirect, or
-/// one that is not gone after: to another host it would carry the token there.
+/// The path and query to which `answer` redirects a request of `method`; `None` if it is no
+/// redirect or is not followed, such as one to another host, which would get the token.
 pub(super) fn redirect_target(
     base: &Uri,
     method: &Method,
@@ -31,7 +31,7 @@ pub(super) fn redirect_target(
     path_below_base(base, location_header(&answer.headers)?)
 }
 
-/// Why a redirect is an error, and what to do about it.
+/// The error for a redirect that is not followed, with its reason and what to do.
 pub(super) fn redirect_error(what: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error {
     let to = location_header(headers).unwrap_or("nowhere");
     anyhow!(
@@ -45,7 +45,7 @@ fn location_header(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::LOCATION)?.to_str().ok()
 }
 
-/// The path and query of `location` where it lies below `base`.
+/// The path and query of `location` if it is below `base`.
 fn path_below_base(base: &Uri, location: &str) -> Option<String> {
     let uri: Uri = location.parse().ok()?;
     let same = match uri.authority() {

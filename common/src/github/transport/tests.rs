@@ -1,4 +1,4 @@
-//! The client against a server that answers as GitHub, and proxies before it, do on bad days.
+//! The client against a server that fails as GitHub and proxies in front of it do.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use crate::{
     service::flags,
 };
 
-/// What was asked, as `METHOD path body`, oldest first.
+/// The requests, as `METHOD path body`, oldest first.
 #[derive(Clone)]
 struct Server {
     url: String,
@@ -23,7 +23,7 @@ struct Server {
     answer: Arc<Script>,
 }
 
-/// The answer to the how-manieth request of that method and path.
+/// The response to the n-th request of that method and path.
 type Script = dyn Fn(usize, &str) -> Response + Send + Sync;
 
 impl Server {
@@ -82,7 +82,7 @@ fn json(status: u16, text: &str) -> Response {
     (StatusCode::from_u16(status).unwrap(), text.to_owned()).into_response()
 }
 
-/// An address where nobody listens.
+/// An address on which nothing listens.
 async fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
@@ -103,7 +103,7 @@ async fn a_redirected_write_is_written_or_an_error() {
         let server = Server::start(move |_, what| match what {
             "POST /repos/o/r/issues/7/comments" => moved(status, MOVED),
             "POST /repositories/1/issues/7/comments" => json(201, r#"{"id": 5}"#),
-            // What a client gets that makes a GET of it.
+            // The response to a client that turns the request into a GET.
             _ => json(200, r#"[{"id": 4}]"#),
         })
         .await;
@@ -230,7 +230,7 @@ async fn what_may_have_been_done_is_not_done_again() {
 async fn a_write_waits_until_github_knows_what_it_told_of() {
     let server = Server::start(|nth, _| match nth {
         1 | 2 => json(404, r#"{"message": "Not Found"}"#),
-        // Not every GitHub says what it made.
+        // Not every GitHub returns the created object.
         _ => json(201, ""),
     })
     .await;

@@ -1,4 +1,4 @@
-//! Against a server that reads requests and answers what it is told to, or nothing.
+//! The client against a server that reads requests and sends given responses, or none.
 
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -18,7 +18,7 @@ const HEAD: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 const HALF_A_LIST: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"metadata\":{\"resourceVersion\":\"1\"}";
 
-/// Answers the n-th connection with the n-th text, and holds it open. All later ones as the last.
+/// Answers the n-th connection with the n-th text, and holds it open. The last text is repeated.
 async fn api(answers: &'static [&'static str], timeouts: KubernetesTimeouts) -> Client {
     crate::service::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -114,7 +114,7 @@ async fn too_many_requests_is_asked_again_when_the_server_says() {
     assert!(begin.elapsed() >= Duration::from_secs(1));
 }
 
-/// 504 says nothing of what became of a request: only reading is repeated.
+/// 504 does not say whether the request took effect: only a read is repeated.
 #[tokio::test]
 async fn a_change_is_not_repeated_where_the_first_may_have_been_made() {
     let lost = "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

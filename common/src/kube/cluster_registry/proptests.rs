@@ -1,4 +1,4 @@
-//! What holds whatever the files say, whichever clusters are disabled, and whatever fails.
+//! Property test: what holds for any files, any disabled clusters and any failures.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ enum RegistryEvent {
     /// For each name: the version of its context, or none.
     Files([Option<u8>; 3]),
     Disable([bool; 3]),
-    /// The oldest try that is under way ends.
+    /// The oldest running attempt ends.
     Settle(AttemptEnding),
     Seconds(u8),
 }
@@ -45,14 +45,14 @@ fn any_registry_event() -> impl Strategy<Value = RegistryEvent> {
     ]
 }
 
-/// The roster with its surroundings. Clients are numbers that are never used twice.
+/// The registry with its environment. Clients are numbers that are never used twice.
 struct RegistryWorld {
     roster: ClusterRegistry<u32>,
     files: [Option<u8>; 3],
     disabled: [bool; 3],
     under_way: Vec<(DueAttempt<u32>, Option<u8>)>,
     clients: u32,
-    /// Which context each client was made of.
+    /// The context that each client was made from.
     made_of: BTreeMap<u32, (String, u8)>,
     now: Duration,
 }
@@ -167,7 +167,7 @@ impl RegistryWorld {
                 }
                 (None, _) => {}
             }
-            // What is not ready is being tried, or will be soon.
+            // A cluster that is not ready is being tried, or will be soon.
             let entry = &self.roster.entries[alias];
             let tried = self
                 .under_way

@@ -1,4 +1,4 @@
-//! Kubeconfig files on disk, and a server that says what rights there are.
+//! The watcher with kubeconfig files on disk, and a server that answers access reviews.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,16 +29,16 @@ const NEEDS: RequiredPermissions = RequiredPermissions {
     ]),
 };
 
-/// Generous: only a broken follower reaches it.
+/// A generous limit: only a broken watcher reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a cluster was asked, and what it refuses.
+/// The requests of a cluster's clients, and what the cluster refuses.
 #[derive(Clone, Default)]
 struct Api(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
-    /// As `list pods`.
+    /// In the form `list pods`.
     refused: BTreeSet<&'static str>,
     tokens: Vec<String>,
 }
@@ -55,7 +55,7 @@ impl Api {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
-    /// On a port of its own.
+    /// Starts on a free port.
     async fn start() -> (Self, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (api, address) = (Self::default(), listener.local_addr().unwrap());
@@ -80,7 +80,7 @@ async fn review(
     Json(review)
 }
 
-/// A folder with one kubeconfig, and what follows it.
+/// A folder with one kubeconfig, and what the watcher needs.
 struct World {
     folder: TempDir,
     config: (ConfigAgent, watch::Receiver<Arc<Config>>),
@@ -101,7 +101,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Each context with the address of its API and the fields of its user; the first is current.
+    /// Writes each context with its API's address and its user's fields; the first is current.
     fn write(&self, contexts: &[(&str, SocketAddr, Value)]) {
         let entries = |entry: &dyn Fn(&(&str, SocketAddr, Value)) -> Value| -> Vec<Value> {
             contexts.iter().map(entry).collect()
@@ -135,7 +135,7 @@ impl World {
     }
 }
 
-/// The clusters as soon as `wanted` is content with them.
+/// The clusters, as soon as `wanted` accepts them.
 async fn until(clusters: &mut ClusterClients, wanted: impl Fn(&BuildClusterClients) -> bool) {
     let found = async {
         while !wanted(&clusters.build_clusters()) {
@@ -268,7 +268,7 @@ async fn a_cluster_that_is_away_is_heard_of_when_it_answers_again() {
     until(&mut clusters, |it| is_ready(it, "away")).await;
 }
 
-/// Lines of the log of this thread.
+/// The log lines of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -310,7 +310,7 @@ async fn a_missing_right_is_named_once_and_its_cluster_is_ready_when_it_is_grant
     let obstacle = clusters.build_clusters()["b"].obstacle.clone().unwrap();
     let text = "may not watch, delete pods in namespace default";
     assert!(obstacle.to_string().starts_with(text), "{obstacle}");
-    // Asked again, and not named again.
+    // It is checked again, but not logged again.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let lines = log.lines();
     let of_pods: Vec<_> = lines.iter().filter(|it| it.contains(text)).collect();

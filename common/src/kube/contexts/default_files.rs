@@ -1,8 +1,8 @@
-//! The kubeconfig files that kubectl takes where none is named.
+//! The kubeconfig files that kubectl uses by default.
 
 use std::{env, ffi::OsString, path::PathBuf};
 
-/// Those of `$KUBECONFIG`, else the one in the home folder, as far as they are there.
+/// The files of `$KUBECONFIG`, else the one in the home folder, if they exist.
 pub(super) fn default_kubeconfig_files() -> Vec<PathBuf> {
     let mut all = kubeconfig_candidates(env::var_os("KUBECONFIG"), env::home_dir());
     all.retain(|path| path.exists());

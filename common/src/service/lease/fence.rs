@@ -1,7 +1,7 @@
-//! What keeps a leader that missed its deadline from sending anything more.
+//! Keeps a leader that missed its deadline from sending anything more.
 //!
-//! Between a leader's deadline and the moment another may lead lie some seconds (five by default),
-//! in which what was already on its way arrives.
+//! Some seconds (five by default) pass between a leader's deadline and the moment at which another
+//! candidate may lead. In this time, requests that are already sent arrive.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use tokio::{
 };
 use tower::BoxError;
 
-/// Whether this process may still act as leader. Made for one term of leadership: what is left
-/// over from a term that ended stays refused, even when the same process leads again.
+/// Whether this process may still act as leader. A fence is for one term of leadership: work that
+/// is left from a term that ended stays refused, even if the same process leads again.
 #[derive(Clone, Debug)]
 pub struct LeaderFence(Option<watch::Receiver<LeaseRenewal>>);
 
-/// Nothing is sent: this process does not lead, or no longer.
+/// Nothing was sent: this process does not lead, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not leading: nothing is sent")]
 pub struct NotLeading;
 
-/// When the last renewal was begun. By the wall clock too: the other one stands still while a
-/// virtual machine is suspended.
+/// When the last renewal began. The wall clock is recorded, too, because the monotonic clock stops
+/// while a virtual machine is suspended.
 #[derive(Clone, Copy, Debug)]
 struct LeaseRenewal {
     at: Instant,
     wall: Timestamp,
-    /// How long after that it ends.
+    /// The time from the renewal to the end of the term.
     deadline: Duration,
 }
 
@@ -45,7 +45,7 @@ impl LeaseRenewal {
 pub(super) struct LeaderTerm(watch::Sender<LeaseRenewal>);
 
 impl LeaderTerm {
-    /// A term that was acquired by a write begun at `begun`; it ends this long after its last
+    /// A term that a write acquired which began at `begun`. The term ends `deadline` after its last
     /// renewal.
     pub(super) fn begin_term(begun: Instant, deadline: Duration) -> (Self, LeaderFence) {
         let (sender, receiver) = watch::channel(new_renewal(begun, deadline));
@@ -79,7 +79,7 @@ fn new_renewal(begun: Instant, deadline: Duration) -> LeaseRenewal {
 }
 
 impl LeaderFence {
-    /// One that refuses nothing, where nobody competes.
+    /// A fence that refuses nothing, for a process without competitors.
     pub fn new_open() -> Self {
         Self(None)
     }
@@ -92,7 +92,7 @@ impl LeaderFence {
         term.has_changed().is_ok() && renewed.is_in_force(Instant::now(), Timestamp::now())
     }
 
-    /// Asked before each effect that does not go through [`LeaderFence::fenced_client`].
+    /// Call this before each effect that does not go through [`LeaderFence::fenced_client`].
     pub fn check_leading(&self) -> Result<(), NotLeading> {
         self.is_leading().then_some(()).ok_or(NotLeading)
     }
@@ -118,8 +118,8 @@ impl LeaderFence {
         }
     }
 
-    /// The same client, which refuses all but reading once the term has ended. A request that is
-    /// under way then is dropped, so that it is not tried again.
+    /// A client that refuses all but reads once the term has ended. A request that is running then
+    /// is dropped, so that it is not repeated.
     #[must_use]
     pub fn fenced_client(&self, client: &Client) -> Client {
         if self.0.is_none() {

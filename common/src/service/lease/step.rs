@@ -1,43 +1,44 @@
-//! What a candidate does next about its lease. Pure.
+//! Decides a candidate's next step on its lease. No I/O.
 
 use std::time::Duration;
 
-/// What a process knows of a lease at one moment, in lengths of its own time.
+/// What a process knows of a lease at one moment, as durations on its own clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LeaseState<'a> {
-    /// Empty when the lease was given up; none when there is no such object.
+    /// Empty if the lease was released; `None` if there is no such object.
     pub(super) holder: Option<&'a str>,
-    /// How long the record promises to hold without a renewal.
+    /// How long the record is valid without a renewal.
     pub(super) duration: Duration,
-    /// For how long the record was not seen to change.
+    /// How long the record has been unchanged.
     pub(super) unchanged: Duration,
-    /// Since this process began its last renewal; none while it does not lead.
+    /// The time since this process began its last renewal; `None` while it does not lead.
     pub(super) renewed: Option<Duration>,
-    /// How long after a renewal this process's term ends.
+    /// The time from a renewal to the end of this process's term.
     pub(super) deadline: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeaseStep {
-    /// Write this process's identity into it.
+    /// Write this process's identity into the lease.
     Acquire,
-    /// Write that it is still held.
+    /// Renew the lease.
     Renew,
-    /// Another holds it: look again later.
+    /// Another candidate holds the lease: check again later.
     Wait,
-    /// It was held and is no more.
+    /// The lease was held and is lost.
     Lost,
 }
 
 pub(super) fn next_step(seen: &LeaseState<'_>, own: &str) -> LeaseStep {
     match (seen.renewed, seen.holder) {
         (Some(renewed), _) if renewed >= seen.deadline => LeaseStep::Lost,
-        // Deleted by hand: made anew, unless another was faster.
+        // Somebody deleted the lease: create it again, unless another candidate is faster.
         (Some(_), None) => LeaseStep::Renew,
         (Some(_), Some(holder)) if holder == own => LeaseStep::Renew,
         (Some(_), Some(_)) => LeaseStep::Lost,
         (None, None) => LeaseStep::Acquire,
-        // Its own: the answer to the write that got it was lost, or a restart under one identity.
+        // Its own: the response to the acquiring write was lost, or it restarted under one
+        // identity.
         (None, Some(holder)) if holder.is_empty() || holder == own => LeaseStep::Acquire,
         (None, Some(_)) if seen.unchanged >= seen.duration => LeaseStep::Acquire,
         (None, Some(_)) => LeaseStep::Wait,
@@ -48,7 +49,7 @@ pub(super) fn next_step(seen: &LeaseState<'_>, own: &str) -> LeaseStep {
 mod tests {
     use super::*;
 
-    /// The step of "a"; times in seconds.
+    /// The step of candidate "a"; times in seconds.
     fn decide(
         holder: Option<&str>,
         duration: u64,

@@ -1,4 +1,4 @@
-//! How fast another leads when a leader is gone.
+//! How soon another candidate leads when a leader is gone.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use anyhow::ensure;
 
 use crate::duration::GoDuration;
 
-/// The times of a lease: controller-runtime's, which Prow leaves as they are. The flags are named
-/// as those of Kubernetes' own components.
+/// The durations of a lease. The defaults are controller-runtime's, which Prow does not change. The
+/// flags have the names of Kubernetes' own components.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(skip)]
 pub struct LeaderElectionOptions {
@@ -25,7 +25,7 @@ pub struct LeaderElectionOptions {
         default_value = "10s"
     )]
     pub renew_deadline: GoDuration,
-    /// Between two looks at the lease, and between two renewals. Not Prow's.
+    /// Between two checks of the lease, and between two renewals. Not Prow's.
     #[arg(
         long = "leader-elect-retry-period",
         value_name = "DURATION",
@@ -45,7 +45,7 @@ impl Default for LeaderElectionOptions {
 }
 
 impl LeaderElectionOptions {
-    /// An error where two could lead at once, or nobody for long.
+    /// Refuses values with which two candidates could lead at once, or none for long.
     pub fn validate_flags(&self) -> anyhow::Result<()> {
         let (lease, deadline) = (self.lease_duration(), self.renew_deadline());
         ensure!(
@@ -77,13 +77,13 @@ impl LeaderElectionOptions {
         self.retry_period.to_std()
     }
 
-    /// Bound on one look or renewal, so that a stalled one leaves time for another.
+    /// The time limit of one check or renewal, so that a stalled one leaves time for another.
     pub(super) fn request_timeout(&self) -> Duration {
         self.renew_deadline().saturating_sub(self.retry_period()) / 2
     }
 }
 
-/// client-go's bound on how much of the deadline a retry may take.
+/// client-go's limit on the part of the deadline that a retry may take.
 const JITTER_FACTOR: f64 = 1.2;
 
 #[cfg(test)]

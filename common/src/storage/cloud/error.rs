@@ -1,4 +1,4 @@
-//! What stores and file systems say, as what a caller can react to.
+//! Converts errors of stores and file systems to [`StorageError`]s.
 
 use crate::error_chain::format_error_chain;
 use crate::storage::StorageError;
@@ -27,7 +27,7 @@ pub(in crate::storage) fn io_error(key: &str, error: std::io::Error) -> StorageE
     error_of_kind(key, error.kind()).unwrap_or_else(|| StorageError::other(error))
 }
 
-/// The kind of the file system's error that led to this one, if one did.
+/// The kind of the file system error among the causes, if there is one.
 fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -39,12 +39,12 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKi
     None
 }
 
-/// What a caller can react to.
+/// The error for a kind of file system error, if a caller can react to it.
 fn error_of_kind(key: &str, kind: std::io::ErrorKind) -> Option<StorageError> {
     use std::io::ErrorKind as K;
     match kind {
         K::StorageFull | K::QuotaExceeded => Some(StorageError::Full(key.to_owned())),
-        // A folder cannot hold `a` and `a/b`.
+        // A folder cannot hold both `a` and `a/b`.
         K::IsADirectory | K::NotADirectory => Some(StorageError::InvalidKey(
             key.to_owned(),
             "there is a folder of that name, or an object where its folder would be",

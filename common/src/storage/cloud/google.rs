@@ -1,7 +1,7 @@
-//! Google's buckets: who we are to them.
+//! The credentials for Google's buckets.
 //!
-//! As Google's own clients do: a key file, or what the environment and `gcloud` name, or the
-//! machine's own account. Who has none of these is nobody, and reads what is public.
+//! They are found as Google's own clients find them: a key file, or what the environment and
+//! `gcloud` name, or the machine's account. Without any of these, only public objects can be read.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -17,12 +17,12 @@ use tokio::sync::OnceCell;
 
 use crate::storage::StorageCredentials;
 
-/// Below a home: what `gcloud auth application-default login` leaves.
+/// The path in the home folder that `gcloud auth application-default login` writes.
 const GCLOUD_FILE: &str = ".config/gcloud/application_default_credentials.json";
-/// Where a machine of Google's tells its account, and what it calls itself.
+/// The address at which a Google machine serves its account, and the file with its product name.
 const METADATA_SERVER: &str = "169.254.169.254";
 const MACHINE_NAME_FILE: &str = "/sys/class/dmi/id/product_name";
-/// The metadata server is on the machine itself: it answers at once or is not there.
+/// The metadata server is on the machine itself: it answers at once or does not exist.
 const METADATA_WAIT: Duration = Duration::from_secs(1);
 
 pub(super) fn open_google_bucket(
@@ -48,7 +48,7 @@ pub(super) fn open_google_bucket(
     builder.with_credentials(ambient).build()
 }
 
-/// Whether the environment or a file of `gcloud` says who we are.
+/// Whether the environment or a file of `gcloud` has credentials.
 fn has_configured_credentials(builder: &GoogleCloudStorageBuilder, home: &Path) -> bool {
     [
         GoogleConfigKey::ServiceAccount,
@@ -88,14 +88,14 @@ impl CredentialProvider for AmbientCredentials {
             if (self.is_known)().await {
                 return self.machine.get_credential().await;
             }
-            // No request gets a header of it.
+            // An empty token: requests are sent without an `Authorization` header.
             let bearer = String::new();
             Ok(Arc::new(GcpCredential { bearer }))
         })
     }
 }
 
-/// Whether this is a machine of Google's; found out once.
+/// Whether this is a Google machine; determined once.
 fn detect_google_machine() -> GoogleDetection {
     static FOUND: OnceCell<bool> = OnceCell::const_new();
     Box::pin(async {
@@ -115,12 +115,12 @@ fn detect_google_machine() -> GoogleDetection {
     })
 }
 
-/// Its metadata server may need some seconds before it answers to a new pod.
+/// Checked first: the metadata server may need some seconds before it answers a new pod.
 fn is_google_product_name(machine: &str) -> bool {
     ["Google", "Google Compute Engine"].contains(&machine.trim())
 }
 
-/// Whether a metadata server of Google's answers there.
+/// Whether a Google metadata server answers at `host`.
 async fn is_google_metadata_server(host: &str) -> bool {
     crate::service::install_crypto();
     let client = reqwest::Client::builder()
@@ -162,7 +162,7 @@ mod tests {
     async fn a_metadata_server_is_told_from_others_and_not_waited_for() {
         let google = Router::new().fallback(|| async { [("Metadata-Flavor", "Google")] });
         assert!(is_google_metadata_server(&listen(google).await).await);
-        // Amazon's is at the same address.
+        // Amazon's metadata server has the same address.
         assert!(!is_google_metadata_server(&listen(Router::new()).await).await);
         assert!(!is_google_metadata_server("127.0.0.1:1").await);
 

@@ -1,4 +1,4 @@
-//! Against a server that answers as `fake-gcs-server` does.
+//! The client against a server that answers as `fake-gcs-server` does.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -69,7 +69,7 @@ async fn remove(
     }
 }
 
-/// One object an answer.
+/// Lists one object per page.
 async fn list(State(objects): State<Objects>, Query(parameters): Parameters) -> Json<Value> {
     let objects = objects.lock().unwrap();
     let prefix = parameters.get("prefix").map_or("", String::as_str);

@@ -1,5 +1,5 @@
-//! A request's body that is watched on its way: an upload may take as long as it likes, but not
-//! stand still.
+//! A request's body whose progress is observed: an upload may take as long as it likes, but must
+//! not stall.
 
 use std::io;
 use std::pin::Pin;
@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::storage::object::ObjectBody;
 
-/// Bytes that count as a step. On a slow line a larger one would look like none.
+/// Bytes that count as progress. With larger chunks, a slow connection would seem to stall.
 const PROGRESS_CHUNK_SIZE: usize = 16 << 10;
 
-/// When bytes were last taken from a body.
+/// When the last bytes were taken from a body.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct UploadProgress(Arc<Mutex<Instant>>);
 
@@ -31,7 +31,7 @@ impl UploadProgress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// What `sending` gives; `None` once nothing has moved for `stall`.
+    /// The result of `sending`; `None` if nothing has moved for `stall`.
     pub(in crate::storage) async fn await_unless_stalled<T>(
         &self,
         stall: Duration,
@@ -50,12 +50,12 @@ impl UploadProgress {
     }
 }
 
-/// A body in small steps, each of which is progress.
+/// A body in small chunks, each of which counts as progress.
 pub(in crate::storage) struct ProgressBody {
-    /// Never locked: it makes the body `Sync`, which reqwest asks for.
+    /// Never locked: the mutex makes the body `Sync`, which reqwest requires.
     chunks: Mutex<BoxStream<'static, io::Result<Bytes>>>,
     chunk: Bytes,
-    /// Bytes left, where that is known.
+    /// The remaining bytes, if known.
     left: Option<u64>,
     progress: UploadProgress,
 }

@@ -1,4 +1,4 @@
-//! Against a server that does what Deck's `/storage` promises, and records what it is sent.
+//! The client against a server that does what Deck's `/storage` promises, and records the requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -260,7 +260,7 @@ async fn an_error_tells_its_innermost_cause_and_whether_to_try_again() {
     assert!(!error.is_transient(), "{error}");
 }
 
-/// With less patience than a person has.
+/// A client with a short stall timeout.
 fn with_short_stall(url: &str, stall: Duration) -> HttpBackend {
     let credentials = StorageCredentials {
         storage_token: Some("t0ken".to_owned().into()),
@@ -298,7 +298,7 @@ async fn an_upload_that_stands_still_is_given_up() {
     let storage = with_short_stall(&url, Duration::from_millis(200));
     let endless = futures::stream::repeat_with(|| Ok(Bytes::from(vec![b'x'; 64 << 10])));
     let small = ObjectBody::Bytes(Bytes::from_static(b"x"));
-    // The system takes the connection, and nobody reads it.
+    // The operating system accepts the connection, and nobody reads from it.
     for body in [ObjectBody::from_stream(endless), small] {
         let error = storage
             .put_object("k", body, &ObjectAttributes::default())
@@ -329,7 +329,7 @@ async fn a_listing_comes_page_by_page_and_has_an_end() {
         let at = match request.uri().query().unwrap() {
             "list&delimiter=%2F" => 1,
             "list&delimiter=%2F&after=d%2F1" => 2,
-            // A server that goes round in circles.
+            // A server whose pages go round in circles.
             _ => 1,
         };
         let next = if request.uri().path().ends_with("/e") || at == 1 {

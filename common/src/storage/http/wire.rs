@@ -1,4 +1,4 @@
-//! What requests and answers say besides their bytes.
+//! The headers of requests and responses, and the errors that responses report.
 
 use futures::stream::StreamExt;
 use reqwest::header::{
@@ -10,13 +10,13 @@ use url::Url;
 use crate::storage::object::ObjectAttributes;
 use crate::storage::{ReadRange, StorageError};
 
-/// What a metadata header's name begins with.
+/// The prefix of metadata headers.
 const METADATA_PREFIX: &str = "x-object-meta-";
-/// Bytes of a refusal that are read for the server's reason, and shown.
+/// How many bytes of a refusal are read, and how many characters of its reason are shown.
 const REASON_BYTES: usize = 4 << 10;
 const REASON_CHARS: usize = 300;
 
-/// The size of the object, and the part of it that the response holds.
+/// The size of the object, and the part of it that the response contains.
 pub(super) fn response_range(
     status: StatusCode,
     headers: &HeaderMap,
@@ -29,7 +29,7 @@ pub(super) fn response_range(
             let content_range = header_text(headers, CONTENT_RANGE.as_str()).ok_or_else(unclear)?;
             parse_content_range(&content_range).ok_or_else(unclear)
         }
-        // A server that knows no ranges sends all of it; an empty object has no part to send.
+        // A server without range support sends all of it; an empty object has no part to send.
         _ => {
             let size = length().ok_or_else(unclear)?;
             match asked {
@@ -88,8 +88,7 @@ pub(super) fn attribute_headers(
     Ok(headers)
 }
 
-/// The status of a refusal, and the first line of what it says.
-/// The response, unless it says that the request went wrong.
+/// The response, or the error that it reports.
 pub(in crate::storage) async fn check_response(
     key: &str,
     server: &Url,
@@ -116,7 +115,7 @@ pub(in crate::storage) async fn check_response(
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             StorageError::other(format!("{} answered {answer}", server))
         }
-        // Too large, say, or moved: the same request will not go better.
+        // The object is too large or was moved, for example: the same request would fail again.
         status if status.is_client_error() || status.is_redirection() => {
             StorageError::Refused(key.to_owned(), answer)
         }
@@ -124,6 +123,7 @@ pub(in crate::storage) async fn check_response(
     })
 }
 
+/// The status of a refusal, and the first line of its body.
 async fn refusal_text(response: Response) -> String {
     let status = response.status();
     let mut body = response.bytes_stream();

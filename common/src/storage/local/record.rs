@@ -1,17 +1,17 @@
-//! The attributes of one object in a folder, told apart by its versions.
+//! The attributes of one object in a folder, by version.
 //!
-//! Bytes and attributes are two files, and no file system renames two at once. So the file of
-//! attributes knows the last few versions of the object, and the object tells which of them
-//! holds: the moment it is renamed into its place, its own attributes hold.
+//! The bytes and the attributes are two files, which no file system renames at once. So the
+//! attribute file holds the attributes of the last few versions, and the object's own version
+//! selects among them: its attributes apply from the moment of its rename.
 
 use serde::{Deserialize, Serialize};
 
 use crate::storage::object::ObjectAttributes;
 
-/// Versions that are kept: a reader may still be at an older one.
+/// How many versions are kept: a reader may still have an older one.
 const MAX_VERSIONS: usize = 8;
 
-/// What tells an object from the one it replaces.
+/// The version of an object: it differs from that of the object that replaces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileVersion {
     /// Nanoseconds since 1970.
@@ -27,19 +27,19 @@ pub(super) struct VersionAttributes {
     attributes: ObjectAttributes,
 }
 
-/// The file of attributes. Newest first.
+/// The content of an attribute file, newest version first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum AttributeRecord {
     Versions {
         versions: Vec<VersionAttributes>,
     },
-    /// As it was before versions: they hold for whatever is there.
+    /// The older format without versions: the attributes apply to any version.
     Whole(ObjectAttributes),
 }
 
 impl AttributeRecord {
-    /// What holds for the object of this version.
+    /// The attributes of the object with this version.
     pub(super) fn attributes_of(&self, version: FileVersion) -> Option<&ObjectAttributes> {
         match self {
             Self::Whole(attributes) => Some(attributes),
@@ -50,7 +50,7 @@ impl AttributeRecord {
         }
     }
 
-    /// What holds for a file that was copied here and lost its time.
+    /// The attributes of a file that was copied here and lost its modification time.
     pub(super) fn newest_attributes(&self) -> Option<&ObjectAttributes> {
         match self {
             Self::Whole(attributes) => Some(attributes),
@@ -58,7 +58,7 @@ impl AttributeRecord {
         }
     }
 
-    /// With the version that comes next; `current` is the one that is there now.
+    /// The record with the `next` version added; `current` is the present version.
     pub(super) fn with_next_version(
         old: Option<Self>,
         next: (FileVersion, ObjectAttributes),

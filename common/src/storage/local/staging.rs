@@ -1,14 +1,14 @@
-//! Files on their way into a folder: written beside their place, then put there at once.
+//! Files that are written in a staging folder, and then moved to their place at once.
 
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// What a write left that never ended is removed after this.
+/// The age at which the leftovers of an unfinished write are removed.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A file that is removed unless it is moved into its place.
+/// A file that is removed unless it is published.
 #[derive(Debug)]
 pub(super) struct StagedFile {
     path: Option<PathBuf>,
@@ -19,11 +19,11 @@ impl StagedFile {
         Self { path: Some(path) }
     }
 
-    /// Gives it a time of its own, later than `other`; its time and size, once they are on the disk.
+    /// Sets a modification time later than `other`, and syncs the file. Returns time and size.
     pub(super) fn sync_file(&self, other: Option<SystemTime>) -> io::Result<(SystemTime, u64)> {
         let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let file = File::options().write(true).open(path)?;
-        // The file system's own clock has ticks that two writes may share.
+        // Two writes may share one tick of the file system's clock.
         let after = other.map(|other| other + Duration::from_nanos(1));
         let time = after.map_or_else(SystemTime::now, |after| after.max(SystemTime::now()));
         file.set_times(FileTimes::new().set_modified(time))?;
@@ -32,7 +32,7 @@ impl StagedFile {
         Ok((metadata.modified()?, metadata.len()))
     }
 
-    /// Moves it to `to`; `false` if something is there and must stay.
+    /// Moves the file to `to`; `false` if a file is there and `replace` is false.
     pub(super) fn publish_file(mut self, to: &Path, replace: bool) -> io::Result<bool> {
         let from = self.path.clone().ok_or(io::ErrorKind::NotFound)?;
         let parent = to.parent().unwrap_or(Path::new("/"));
@@ -60,7 +60,7 @@ impl Drop for StagedFile {
     }
 }
 
-/// Folders that are still there after the power goes.
+/// Creates folders that survive a power failure.
 fn create_folders(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -75,7 +75,7 @@ fn create_folders(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what writes have left that were killed. What cannot be removed now can be later.
+/// Removes leftovers of killed writes. What cannot be removed now can be removed later.
 pub(super) fn remove_leftovers(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;

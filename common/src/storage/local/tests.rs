@@ -267,7 +267,7 @@ async fn nothing_leads_out_of_the_folder() {
     ));
 }
 
-/// What a reader sees: the bytes, and the attributes they came with.
+/// What a reader sees: the bytes, and their attributes.
 async fn seen(storage: &ObjectStorage) -> Option<(String, Option<String>)> {
     match storage.get_object("k").await {
         Ok(object) => {
@@ -279,10 +279,10 @@ async fn seen(storage: &ObjectStorage) -> Option<(String, Option<String>)> {
     }
 }
 
-/// An object that says in its bytes what its attributes should be; all are of one length.
+/// An object whose bytes say what its attributes should be; all have the same length.
 fn version(n: u32) -> (String, ObjectAttributes) {
     let name = format!("type/{n:03}");
-    // Every other one has the attributes that its name implies.
+    // Every second one has the attributes that its name implies.
     let attributes = if n.is_multiple_of(2) {
         ObjectAttributes::of_type(&name)
     } else {
@@ -327,7 +327,7 @@ async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
                     Ok(Bytes::from(bytes[4..].to_owned())),
                 ]));
                 let done = killed_after(steps, storage.put_object("k", body, &attributes)).await;
-                // As after a restart: nothing is known but what is on the disk.
+                // As after a restart: only the content of the disk is known.
                 let url = storage.bucket().url().to_owned();
                 let again =
                     ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
@@ -339,7 +339,7 @@ async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
                         assert!(done.is_none() || object.0 == bytes, "{what}: {object:?}");
                     }
                 }
-                // And it can be written again.
+                // It can be written again.
                 let (bytes, attributes) = version(6);
                 again.put_object("k", bytes, &attributes).await.unwrap();
                 assert!(is_whole(&seen(&again).await.unwrap()), "{what}");
@@ -413,7 +413,7 @@ async fn what_can_never_be_stored_is_no_reason_to_try_again() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever a key is, it is refused or comes back as itself, and stays in its folder.
+    /// Any key is refused, or is listed as itself and stays in the folder.
     #[test]
     fn a_key_is_one_file_in_the_folder(key in "[a.%#/0 \u{e4}\\\\:?]{1,12}|\\PC{1,20}") {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

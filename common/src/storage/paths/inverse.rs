@@ -1,11 +1,11 @@
-//! From a key back to the run or the job that it belongs to.
+//! From a key back to its run or its job.
 //!
-//! A folder is read from its end: build id, job, and what stands before them, because its
-//! beginning is a `path_prefix`, which may hold anything. A key goes on below its folder, with
-//! names that the run chose, so it can be read in several ways; [`find_runs`] gives them all. The
-//! first is the run that wrote the key, as [`super::job_dir`] makes no folder inside another.
+//! A folder is parsed from its end (build id, job, and the segments before them), because it begins
+//! with a `path_prefix`, which may be anything. A key continues below its folder with names that
+//! the run chose, so it can be parsed in several ways; [`find_runs`] returns all of them. The first
+//! one is the run that wrote the key, because [`super::job_dir`] makes no folder inside another.
 
-/// Where in the layout a run's folder is.
+/// The part of the layout that a run's folder is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FolderKind {
     /// `pr-logs/pull/[SEG/]PR`: presubmits.
@@ -16,7 +16,7 @@ pub enum FolderKind {
     Logs,
 }
 
-/// A run's folder, and what of the key is below it.
+/// A run's folder, and the rest of the key below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunKey<'a> {
     /// Without a slash at the end.
@@ -24,10 +24,10 @@ pub struct RunKey<'a> {
     pub kind: FolderKind,
     /// Empty for a run whose job has no name.
     pub job: &'a str,
-    /// A number.
+    /// It is a number.
     pub build_id: &'a str,
-    /// The segment that stands for the repository, such as `org_repo`; `None` where the layout
-    /// or the path strategy has none.
+    /// The segment that represents the repository, such as `org_repo`; `None` if the layout or the
+    /// path strategy has none.
     pub segment: Option<&'a str>,
     /// The pull request's number; `None` unless the run is a presubmit.
     pub pull: Option<&'a str>,
@@ -35,18 +35,18 @@ pub struct RunKey<'a> {
     pub rest: &'a str,
 }
 
-/// A key beside the folders: a presubmit's alias, or a job's newest build id.
+/// A key outside the runs' folders: a presubmit's alias, or a job's newest build id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointerKey<'a> {
     /// Empty for runs whose job has no name.
     pub job: &'a str,
-    /// Of an alias; `None` for `latest-build.txt`, which all runs of the job share.
+    /// The build id of an alias; `None` for `latest-build.txt`, which all runs of the job share.
     pub build_id: Option<&'a str>,
     /// As in [`RunKey::segment`].
     pub segment: Option<&'a str>,
 }
 
-/// Every run that the key may belong to, the outermost folder first; empty if it is in none.
+/// Every run that the key may belong to, the outermost folder first; empty if it belongs to none.
 #[must_use]
 pub fn find_runs(key: &str) -> Vec<RunKey<'_>> {
     let ends = key.match_indices('/').map(|(at, _)| at);
@@ -60,13 +60,13 @@ pub fn find_runs(key: &str) -> Vec<RunKey<'_>> {
         .collect()
 }
 
-/// What looks like the folder of a run without a job's name is that of a job with a number for
-/// its name, if this is below it.
+/// Whether `rest` shows that the folder is not that of a run without a job's name, but that of a
+/// job whose name is a number.
 fn is_below_a_job(rest: &str) -> bool {
     rest == super::LATEST_BUILD || rest.split('/').next().is_some_and(is_number)
 }
 
-/// The run whose folder this is, to the end.
+/// The run whose folder this is, without anything below it.
 #[must_use]
 pub fn parse_run_folder(folder: &str) -> Option<RunKey<'_>> {
     let mut segments = folder.rsplit('/');
@@ -88,7 +88,7 @@ pub fn parse_run_folder(folder: &str) -> Option<RunKey<'_>> {
             Some("pull"),
             Some("pr-logs"),
         ] if is_number(pull) => (FolderKind::Pull, job, Some(segment), Some(pull)),
-        // Without a job's name its segment is not there.
+        // Without a job's name, its segment is missing.
         [Some("logs"), ..] => (FolderKind::Logs, "", None, None),
         [Some("batch"), Some("pull"), Some("pr-logs"), ..] => (FolderKind::Batch, "", None, None),
         [Some(pull), Some(segment), Some("pull"), Some("pr-logs"), _]
@@ -109,7 +109,7 @@ pub fn parse_run_folder(folder: &str) -> Option<RunKey<'_>> {
     })
 }
 
-/// What a key beside the folders is about. These have no prefix, whatever the folders have.
+/// Parses a pointer key. Pointer keys have no prefix, even if the folders have one.
 #[must_use]
 pub fn parse_pointer_key(key: &str) -> Option<PointerKey<'_>> {
     let segments: Vec<&str> = key.split('/').collect();
@@ -121,7 +121,7 @@ pub fn parse_pointer_key(key: &str) -> Option<PointerKey<'_>> {
         ["pr-logs", "pull", segment, pull, job, name] if is_number(pull) => {
             (*job, *name, Some(*segment))
         }
-        // Without a job's name its segment is not there.
+        // Without a job's name, its segment is missing.
         ["logs", name @ super::LATEST_BUILD] => ("", *name, None),
         ["pr-logs", "directory", name] => ("", *name, None),
         ["pr-logs", "pull", segment, pull, name @ super::LATEST_BUILD] if is_number(pull) => {

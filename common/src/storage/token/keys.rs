@@ -1,8 +1,8 @@
-//! The keys that tokens are signed and checked with, and the file that holds them.
+//! The keys that sign and verify tokens, and the file that holds them.
 //!
-//! A key is a text of at least 16 bytes. Beside the file with the key there may be one with the
-//! key before it, which still opens what it has signed: `key` and `key.previous`. To rotate is to
-//! move the one to the other; whoever fills the key then makes a new one.
+//! A key is a text of at least 16 bytes. Next to the file with the key, `key`, there may be one
+//! with the previous key, `key.previous`, which still verifies the tokens that it signed. To
+//! rotate, move `key` to `key.previous`; whoever creates keys then makes a new one.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,17 +14,17 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice};
 
-/// Bytes of a key that nobody guesses.
+/// The shortest key, in bytes, that cannot be guessed.
 const MIN_KEY: usize = 16;
-/// More is no key of ours.
+/// The longest accepted key, in bytes.
 const MAX_KEY: usize = 4096;
-/// What follows the name of the file, or of the Secret's field, for the key before.
+/// The suffix of the previous key's file name, or of its field in the Secret.
 const PREVIOUS: &str = ".previous";
 
-/// Why there is no key to sign or check with.
+/// Why there is no key to sign or verify with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StorageKeyError {
-    /// Nobody has filled it yet.
+    /// The key has not been created yet.
     #[error("there is no storage key yet: Deck makes it at its first start")]
     Missing,
     #[error("the storage key is shorter than {MIN_KEY} bytes or longer than {MAX_KEY}")]
@@ -33,7 +33,7 @@ pub enum StorageKeyError {
     Unreadable,
 }
 
-/// One key that signs, and those that open.
+/// One key that signs, and all keys that verify.
 #[derive(Clone, Debug)]
 pub struct StorageKeys {
     signing: SecretSlice<u8>,
@@ -41,8 +41,8 @@ pub struct StorageKeys {
 }
 
 impl StorageKeys {
-    /// The key and the one before it, as they were read: white space around them is none of
-    /// theirs. While there is only the one before, it signs.
+    /// The key and the previous one, as they were read; surrounding white space is removed. If only
+    /// the previous key exists, it signs.
     pub fn new(key: Option<&[u8]>, previous: Option<&[u8]>) -> Result<Self, StorageKeyError> {
         let (key, previous) = (
             key.map(<[u8]>::trim_ascii),
@@ -69,13 +69,13 @@ impl StorageKeys {
         })
     }
 
-    /// A token of these keys: see [`super::sign_token`].
+    /// A token that is signed with these keys: see [`super::sign_token`].
     #[must_use]
     pub fn sign_token(&self, folder: &str, expiry: Timestamp) -> String {
         super::sign_token(self.signing.expose_secret(), folder, expiry)
     }
 
-    /// Every key that opens, the signing one first.
+    /// All keys that verify, the signing key first.
     pub(super) fn verifying_keys(&self) -> impl Iterator<Item = &[u8]> {
         let previous = self.previous.iter();
         [&self.signing]
@@ -98,13 +98,13 @@ pub fn generate_key() -> String {
     STANDARD_NO_PAD.encode(bytes)
 }
 
-/// What the key before is called, of a file or of a Secret's field.
+/// The name of the previous key: of its file, or of its field in the Secret.
 #[must_use]
 pub fn previous_key_name(name: &str) -> String {
     format!("{name}{PREVIOUS}")
 }
 
-/// The file with the key, read whenever it is asked for: it may be filled or rotated while a
+/// The file with the key. It is read on each use, because it may be filled or rotated while a
 /// service runs.
 #[derive(Clone, Debug)]
 pub struct StorageKeyFile(PathBuf);
@@ -120,7 +120,7 @@ impl StorageKeyFile {
         &self.0
     }
 
-    /// The keys as they are now.
+    /// The current keys.
     pub fn read_keys(&self) -> Result<StorageKeys, StorageKeyError> {
         let (key, previous) = (
             read_key_file(&self.0)?,
@@ -129,7 +129,7 @@ impl StorageKeyFile {
         StorageKeys::new(key.as_deref(), previous.as_deref())
     }
 
-    /// The same, with a new key where there is none.
+    /// The current keys, with a new one if there is none.
     pub fn read_or_create_keys(&self) -> Result<StorageKeys, StorageKeyError> {
         if read_key_file(&self.0)?.is_none() {
             self.create_key().map_err(|error| {
@@ -140,7 +140,7 @@ impl StorageKeyFile {
         self.read_keys()
     }
 
-    /// Whole or not at all: another process may do the same.
+    /// Creates the file whole or not at all: another process may do the same.
     fn create_key(&self) -> io::Result<()> {
         let parent = self.0.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
@@ -170,7 +170,7 @@ impl StorageKeyFile {
     }
 }
 
-/// `None`: there is no such file.
+/// `None` if there is no such file.
 fn read_key_file(path: &Path) -> Result<Option<Vec<u8>>, StorageKeyError> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),

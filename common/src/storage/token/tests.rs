@@ -146,7 +146,7 @@ fn a_folder_that_is_no_runs_or_inside_anothers_opens_nothing() {
 }
 
 proptest! {
-    /// Of two runs neither opens what is in the other's folder.
+    /// Property test: a token allows nothing in another run's folder.
     #[test]
     fn no_key_is_two_runs(
         prefix in "(a|logs|logs/j/1|pr-logs/pull/o_r/7|x/logs|logs/1)?",

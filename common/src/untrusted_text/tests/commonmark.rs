@@ -1,7 +1,7 @@
-//! As much of GitHub's Markdown as tells whether a text got out of its place: fenced blocks, code
-//! spans, a table's cells, entities. Written from the specification, without a look at the sinks.
+//! As much of GitHub's Markdown as shows whether a text breaks out of its place: fenced blocks,
+//! code spans, table cells, entities. Written from the specification, independently of the sinks.
 
-/// A piece of a line.
+/// A part of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Inline {
     Text(String),
@@ -15,9 +15,9 @@ pub(super) struct Block {
     pub(super) text: String,
 }
 
-/// Longest delimiter of a code span that GitHub's parser looks for.
+/// Maximum delimiter of a code span that GitHub's parser looks for.
 const MAX_DELIMITER: usize = 80;
-/// What its memory of a fence's length holds.
+/// Maximum length of a fence that the parser remembers.
 const MAX_FENCE: usize = 255;
 
 /// The text and the code spans of one line; the leftmost delimiter that is closed wins.
@@ -57,7 +57,7 @@ fn leading(text: &str, character: char) -> usize {
     text.chars().take_while(|c| *c == character).count()
 }
 
-/// Where a run of exactly as many backticks begins.
+/// The position of a run of exactly `length` backticks.
 fn closing(text: &str, length: usize) -> Option<usize> {
     if length > MAX_DELIMITER {
         return None;
@@ -73,7 +73,7 @@ fn closing(text: &str, length: usize) -> Option<usize> {
     None
 }
 
-/// A space at both ends is no part of the code, unless there is nothing else.
+/// A space at both ends is not part of the code, unless there is nothing else.
 fn stripped(code: &str) -> String {
     let inner = code
         .strip_prefix(' ')
@@ -103,7 +103,7 @@ pub(super) fn cells(row: &str) -> Vec<String> {
     cells.iter().map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// The page's fenced blocks and what is between them, without blank lines there.
+/// The page's fenced blocks and the text between them, without blank lines there.
 pub(super) fn blocks(page: &str) -> Vec<Block> {
     let mut all: Vec<Block> = Vec::new();
     let mut open: Option<(usize, char, usize)> = None;
@@ -150,7 +150,7 @@ pub(super) fn blocks(page: &str) -> Vec<Block> {
     all
 }
 
-/// The text with its numeric entities read, and with them taken out.
+/// The text with its numeric entities decoded, and with them removed.
 pub(super) fn decoded(text: &str) -> (String, String) {
     let (mut read, mut bare) = (String::new(), String::new());
     let mut rest = text;
@@ -161,7 +161,7 @@ pub(super) fn decoded(text: &str) -> (String, String) {
             text.push_str(&rest[..at]);
         }
         read.push(char::from_u32(number).expect("a character"));
-        // Something that is no letter stands in its place.
+        // A character that is no letter replaces it.
         bare.push('\u{fffc}');
         rest = &rest[end + 1..];
     }

@@ -1,4 +1,4 @@
-//! Following what a container prints: over rotated files and broken connections.
+//! Follows what a container prints, across rotated files and broken connections.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::{FIRST_PAUSE, RECHECK_INTERVAL, RunLogFollower, wait_for_change};
 use crate::logs::overlap::LogOverlap;
 use crate::logs::{LogError, LogStream, pod};
 
-/// How long a log that is read again may be silent before its known part is over; and one of a
-/// run that is over before nothing more comes.
+/// How long a log that is read again may be silent before its known part counts as read, and the
+/// log of a run that is over before it counts as ended.
 const SILENCE: Duration = Duration::from_secs(5);
 
 impl RunLogFollower {
-    /// Tells what the container prints until its log ends or breaks off; whether the run is over
-    /// by then, and was `complete` before.
+    /// Sends what the container prints until its log ends or breaks off. `true`: the run was
+    /// `complete` before, so nothing more comes.
     pub(super) async fn follow_pod(&mut self, complete: bool) -> Result<bool, LogError> {
         let delivered = self.delivered_of_file().await?;
         let log = pod::open_pod_log(&self.app, &self.job, &self.container, true).await?;
@@ -29,7 +29,7 @@ impl RunLogFollower {
         Ok(false)
     }
 
-    /// How much of the container's newest file was delivered.
+    /// Number of delivered bytes of the container's newest file.
     async fn delivered_of_file(&self) -> Result<u64, LogError> {
         if self.delivered.total() == 0 {
             return Ok(0);
@@ -47,7 +47,7 @@ impl RunLogFollower {
         let mut fresh = false;
         loop {
             let next = if skip > 0 {
-                // Its file was rotated since it was looked at: it may never be so long again.
+                // The file was rotated after its length was read: it may never be so long again.
                 timeout(SILENCE, log.try_next()).await.unwrap_or(Ok(None))
             } else {
                 tokio::select! {
@@ -60,7 +60,7 @@ impl RunLogFollower {
             };
             let known = skip.min(chunk.len() as u64);
             skip -= known;
-            // At most the chunk's own length.
+            // At most the length of the chunk.
             let rest = chunk.split_off(usize::try_from(known).unwrap_or(usize::MAX));
             if !rest.is_empty() {
                 fresh = true;
@@ -69,7 +69,7 @@ impl RunLogFollower {
         }
     }
 
-    /// The run is over and its log as silent as if it were: a connection may be lost unnoticed.
+    /// Waits until the run is over and then for silence: a connection may be lost unnoticed.
     async fn wait_for_silence(&self) {
         loop {
             let job = self.app.index.find_by_name(&self.job.name);

@@ -58,7 +58,7 @@ impl Folder {
     }
 }
 
-/// What is there by now.
+/// Reads all that is there now.
 async fn read(pieces: &mut LogPieces, into: &mut Vec<u8>) {
     while let Some(chunk) = pieces.next_chunk().await.unwrap() {
         into.extend_from_slice(&chunk);
@@ -76,7 +76,7 @@ async fn of_nothing_there_is_no_log() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// However the log is cut, whenever it is stored, whatever is removed by then: a reader gets
+    /// However the log is split, whenever it is stored, whatever is removed by then: a reader gets
     /// it byte for byte.
     #[test]
     fn nothing_comes_twice_and_nothing_is_lost(

@@ -23,7 +23,7 @@ fn hosts(config: Config) -> Arc<AllowedHosts> {
     })
 }
 
-/// Answers with the status that the request's header `wanted` has; 0 is a panic.
+/// Answers with the status in the request's header `wanted`; 0 is a panic.
 async fn answer(request: Request) -> Response {
     let wanted: u16 = request.headers()["wanted"]
         .to_str()
@@ -39,7 +39,7 @@ async fn answer(request: Request) -> Response {
         header::CONTENT_TYPE,
         kind.unwrap_or("text/html".parse().unwrap()),
     );
-    // What a handler says of these does not count.
+    // These headers of a handler must not count.
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         "script-src *".parse().unwrap(),
@@ -66,7 +66,7 @@ async fn ask(router: &Router, method: &str, path: &str, extra: &[(&str, &str)]) 
         .unwrap()
 }
 
-/// The table with other handlers, so that each route gives every status.
+/// The route table with other handlers, so that each route gives every status.
 fn router(hosts: &Arc<AllowedHosts>) -> Router {
     let router = route_table::list_routes().fold(Router::new(), |router, route| {
         router.route(route.path, any(answer))
@@ -177,7 +177,7 @@ async fn a_report_has_styles_and_images_of_its_run_alone() {
             );
         }
     }
-    // Nothing of the run is told with a panic, so nothing is allowed.
+    // A panic's response is not about a run, so nothing of a run is allowed.
     let answer = ask(&router, "GET", "/artifact/a/b", &[("wanted", "0")]).await;
     let policy = answer.headers()["content-security-policy"]
         .to_str()
@@ -245,7 +245,7 @@ fn no_address_breaks_out_of_a_policy() {
     );
 }
 
-/// As axum runs them: the layers are around every route.
+/// As in the router: the layers are around every route.
 #[tokio::test]
 async fn a_method_that_is_not_there_is_dressed_too() {
     let hosts = hosts(Config::default());

@@ -1,4 +1,4 @@
-//! Chromium without a window, and what it shows.
+//! Runs Chromium without a window, and reads what it shows.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio::process::Command;
 const PATIENCE: Duration = Duration::from_secs(120);
 const SIZE: usize = 200;
 
-/// A browser with a cache of its own, which it keeps from page to page.
+/// A browser with its own cache, which it keeps from page to page.
 pub(super) struct Browser {
     profile: TempDir,
 }
@@ -24,13 +24,13 @@ impl Browser {
         }
     }
 
-    /// Opens a page that keeps no connection, and looks at it a second after everything is loaded:
-    /// with the load alone, an image of a style may not be drawn yet.
+    /// Opens a page that keeps no connection, and takes its picture a second after everything is
+    /// loaded: at the load event, an image of a style may not be drawn yet.
     pub(super) async fn show(&self, url: &str) -> Picture {
         self.open(url, &["--virtual-time-budget=1000"]).await
     }
 
-    /// Opens a page that may stay connected, and looks at it once it is loaded.
+    /// Opens a page that may stay connected, and takes its picture once it is loaded.
     pub(super) async fn show_live(&self, url: &str) -> Picture {
         self.open(url, &[]).await
     }
@@ -69,10 +69,10 @@ impl Browser {
     }
 }
 
-/// A PNG of eight bits a channel, without transparency or with.
+/// A PNG of eight bits per channel, with or without transparency.
 pub(super) struct Picture {
     width: usize,
-    /// Bytes of a pixel.
+    /// Bytes per pixel.
     depth: usize,
     pixels: Vec<u8>,
 }
@@ -118,7 +118,7 @@ impl Picture {
     }
 }
 
-/// Undoes PNG's filters: each byte is told by its difference to those left, above and both.
+/// Undoes PNG's filters: each byte is stored as its difference to those left, above or both.
 fn unfilter(lines: &[u8], width: usize, depth: usize) -> Vec<u8> {
     let mut above = vec![0; width];
     let mut pixels = Vec::new();

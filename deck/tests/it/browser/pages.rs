@@ -1,4 +1,4 @@
-//! What Deck's own scripts do: they follow, pause and go on.
+//! What Deck's own scripts do: they follow, pause and continue.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::harness::{Deck, decorated, prowjob, until};
 const DIR: &str = "pr-logs/pull/o_r/7/unit/101";
 const PAGE: &str = "/view/prowjob/unit/101";
 
-/// Lets a test hide the page, and tells what it looks like.
+/// Lets a test hide the page, and reports how it looks.
 const TOOLS: &str = r#"
 "use strict";
 let isHidden = false;
@@ -40,7 +40,7 @@ fn append(log: &std::path::Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-/// The first that was told of this, without its name.
+/// The first report with this name, without the name.
 fn told(proxy: &Proxy, what: &str) -> Option<String> {
     let beginning = format!("/beacon?{what}=");
     let seen = proxy.seen();

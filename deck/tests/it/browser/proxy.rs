@@ -1,4 +1,4 @@
-//! A proxy that writes down what passes.
+//! A proxy that records what passes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,18 +25,18 @@ struct Passed {
     to: String,
     http: reqwest::Client,
     seen: Mutex<Vec<(String, u16)>>,
-    /// Of answers that are on their way.
+    /// Paths of answers that have not ended.
     open: Mutex<Vec<String>>,
     script: Mutex<Option<Script>>,
-    /// Whatever is asked for is 503, and what is open ends.
+    /// Every request gets 503, and open answers end.
     failing: watch::Sender<bool>,
 }
 
-/// A script of a test in a page of Deck's.
+/// A script of a test in a page of Deck.
 #[derive(Clone)]
 struct Script {
     text: String,
-    /// The page is loaded no earlier: its picture is taken then.
+    /// The page is not loaded earlier; its picture is taken then.
     lasts: Duration,
 }
 
@@ -88,7 +88,7 @@ impl Proxy {
         self.passed.lock().clear();
     }
 
-    /// Answers to such paths that have not ended.
+    /// Number of answers to such paths that have not ended.
     pub(super) fn open(&self, beginning: &str) -> usize {
         let open = self.passed.open.lock().unwrap();
         open.iter()
@@ -96,12 +96,12 @@ impl Proxy {
             .count()
     }
 
-    /// Breaks off what is open, and answers 503; or no longer.
+    /// Breaks off open answers and answers 503, or stops doing so.
     pub(super) fn fail(&self, failing: bool) {
         self.passed.failing.send_replace(failing);
     }
 
-    /// From now on pages have this script, before their own.
+    /// From now on, pages have this script before their own.
     pub(super) fn add_script(&self, text: &str, lasts: Duration) {
         let text = text.to_owned();
         *self.passed.script.lock().unwrap() = Some(Script { text, lasts });
@@ -180,7 +180,7 @@ async fn pass(State(passed): State<Arc<Passed>>, request: Request) -> Response {
         .unwrap()
 }
 
-/// An answer that is on its way.
+/// An answer that has not ended.
 struct Open(Arc<Passed>, String);
 
 impl Open {

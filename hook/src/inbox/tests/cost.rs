@@ -1,5 +1,5 @@
-//! What a step costs does not depend on how many deliveries wait. Counted are the instructions
-//! of `SQLite`'s machine: each row that a statement looks at takes some.
+//! The cost of a step does not depend on how many deliveries wait. The tests count instructions of
+//! `SQLite`'s virtual machine: each row that a statement visits takes some.
 
 use std::sync::{
     Arc,
@@ -8,7 +8,7 @@ use std::sync::{
 
 use super::*;
 
-/// `total` deliveries, spread over `lanes`; the first of each lane is due.
+/// `total` deliveries, spread over `lanes` ordering keys; the first of each is due.
 async fn backlog(total: i64, lanes: i64) -> Inbox {
     let inbox = Inbox::open(None).await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
@@ -24,10 +24,10 @@ async fn backlog(total: i64, lanes: i64) -> Inbox {
     inbox
 }
 
-/// Instructions of one write, which is then taken back.
+/// The instructions of one write, which is then rolled back.
 async fn cost(inbox: &Inbox, write: &impl InboxWrite) -> u64 {
     let count = Arc::new(AtomicU64::new(0));
-    // The first time prepares the statements, which counts, too.
+    // The first run also prepares the statements, which would count, too.
     for _ in 0..2 {
         count.store(0, Ordering::Relaxed);
         let mut transaction = inbox.db.begin().await.unwrap();
@@ -47,7 +47,7 @@ async fn cost(inbox: &Inbox, write: &impl InboxWrite) -> u64 {
     count.load(Ordering::Relaxed)
 }
 
-/// Of a claim, an acceptance into a lane that waits and one into a new lane, and an end.
+/// The costs of a claim, an acceptance for a waiting ordering key, one for a new one, and a finish.
 async fn costs(total: i64, lanes: i64) -> [u64; 4] {
     let inbox = backlog(total, lanes).await;
     let now = at(100);

@@ -1,9 +1,9 @@
-//! A disk that is full: nothing is acknowledged, nothing is half written, and with room it goes
-//! on by itself.
+//! A full disk: nothing is acknowledged, nothing is half written, and hook goes on by itself once
+//! there is room.
 
 use super::*;
 
-/// Lets the database have so many pages more than it has.
+/// Lets the database grow by `more` pages.
 async fn allow(inbox: &Inbox, more: i64) {
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
         .fetch_one(&*inbox.db)
@@ -35,7 +35,7 @@ async fn a_full_disk_refuses_and_room_is_noticed() {
         "nothing is half there"
     );
 
-    // What was stored is worked off meanwhile.
+    // Stored deliveries are worked on meanwhile.
     let delivery = claim(&inbox, 1).await.remove(0);
     end(&inbox, &delivery, DeliveryOutcome::Done, 2).await;
 
@@ -51,7 +51,7 @@ async fn a_full_disk_refuses_and_room_is_noticed() {
 async fn one_that_has_no_room_takes_no_other_with_it() {
     let inbox = Inbox::open(None).await.unwrap();
     allow(&inbox, 3).await;
-    // What is asked for at once goes into one transaction.
+    // Writes that are requested together go into one transaction.
     let (small, too_large, other) = tokio::join!(
         inbox.accept_delivery(new("small", "a", 1)),
         inbox.accept_delivery(large("too large")),

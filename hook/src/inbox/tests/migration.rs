@@ -1,8 +1,8 @@
-//! A database of the schema before opens, and nothing of it is lost.
+//! A database of the previous schema opens, and nothing in it is lost.
 
 use super::*;
 
-/// Deliveries in every state, as the first schema kept them.
+/// Deliveries in every state, as the first schema stored them.
 const OLD: &str = "
 INSERT INTO deliveries
     (id, guid, event, org, repo, lane, body, received_at, state, attempts, next_attempt_at, finished_at)
@@ -21,7 +21,7 @@ VALUES
 INSERT INTO decisions (delivery, attempt, plugin, reason, made_at) VALUES (1, 1, 'trigger', 'kept', 9000);
 ";
 
-/// Opens the store as soon as whoever had it has let go.
+/// Opens the store as soon as its previous owner has released it.
 async fn open(path: &Path) -> Inbox {
     loop {
         match Inbox::open(Some(path)).await {

@@ -1,4 +1,4 @@
-//! One run of git: bounded in what it prints, and ended together with everything it started.
+//! One git process: its output is bounded, and it is killed together with everything it started.
 
 use std::os::unix::process::ExitStatusExt as _;
 
@@ -14,11 +14,11 @@ use tokio::{
 
 use super::GitOutput;
 
-/// What is kept of standard error.
+/// The bytes of standard error that are kept.
 const MAX_STDERR: usize = 64 << 10;
 
-/// A running git, in a process group of its own: `git fetch` has helpers, which would outlive it.
-/// Ends with its handle.
+/// A running git, in a process group of its own: `git fetch` starts helpers, which would outlive
+/// it. Dropping the handle kills the group.
 pub(in super::super) struct GitProcess(Child);
 
 impl GitProcess {
@@ -29,14 +29,14 @@ impl GitProcess {
         ))
     }
 
-    /// Standard input and output of one that converses.
+    /// The standard input and output of an interactive command.
     pub(in super::super) fn take_pipes(&mut self) -> (ChildStdin, ChildStdout) {
         let stdin = self.0.stdin.take().expect("stdin is piped");
         let stdout = self.0.stdout.take().expect("stdout is piped");
         (stdin, stdout)
     }
 
-    /// Reads until git ends. What prints more than `limit` bytes is ended.
+    /// Reads until git ends. Kills a git that prints more than `limit` bytes.
     pub(super) async fn read_output(&mut self, limit: usize) -> anyhow::Result<GitOutput> {
         let stdout = self.0.stdout.take().expect("stdout is piped");
         let stderr = self.0.stderr.take().expect("stderr is piped");
@@ -55,7 +55,7 @@ impl GitProcess {
         let ((stdout, truncated), stderr) = tokio::try_join!(print, drain_pipe(stderr))?;
         let status = self.0.wait().await?;
         if status.signal().is_some() {
-            // Whoever killed it may have spared its helpers.
+            // Whoever killed git may have spared its helpers.
             kill_group(group);
         }
         Ok(GitOutput {
@@ -66,7 +66,7 @@ impl GitProcess {
         })
     }
 
-    /// Ends it, and waits until it is gone.
+    /// Kills git, and waits until it has ended.
     pub(super) async fn kill_and_wait(&mut self) {
         kill_group(self.process_group());
         if let Err(error) = self.0.wait().await {
@@ -74,7 +74,7 @@ impl GitProcess {
         }
     }
 
-    /// `None` once it was waited for: the number may be another's.
+    /// `None` once git was waited for: its number may belong to another process.
     fn process_group(&self) -> Option<Pid> {
         let id = self.0.id()?;
         Some(Pid::from_raw(i32::try_from(id).ok()?))
@@ -94,7 +94,7 @@ fn kill_group(group: Option<Pid>) {
     }
 }
 
-/// Reads to the end, and keeps the beginning: a child that waits for its reader would never end.
+/// Reads to the end, and keeps the beginning: a child whose output nobody reads would never end.
 async fn drain_pipe(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     let mut buffer = [0; 8 << 10];
@@ -127,7 +127,7 @@ mod tests {
         command
     }
 
-    /// Whether a process runs; one that was only not waited for yet does not.
+    /// Whether a process runs; a zombie does not.
     fn runs(pid: &str) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = stat.rsplit(") ").next().and_then(|it| it.chars().next());

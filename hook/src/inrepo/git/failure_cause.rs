@@ -1,20 +1,19 @@
-//! Why git failed, by its words: it has one exit status for everything, but fixed words
-//! (`LC_ALL=C`).
+//! Finds out why git failed from its messages: it has one exit status for everything, but fixed
+//! messages (`LC_ALL=C`).
 
-/// Why git failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GitFailureCause {
     /// The remote does not have the commit.
     Gone,
-    /// The remote does not let us have the repository.
+    /// The remote refuses access to the repository.
     Refused,
-    /// The remote cannot be reached, or has troubles of its own.
+    /// The remote cannot be reached, or has a failure of its own.
     Away,
-    /// The mirror is locked: by a git that was killed, since one fetch runs at a time.
+    /// A lock is in the mirror. A killed git left it, since one fetch runs at a time.
     Locked,
-    /// What lies in the mirror is not what git put there.
+    /// The content of the mirror is not what git wrote.
     Damaged,
-    /// What is left.
+    /// None of these.
     Unknown,
 }
 
@@ -43,7 +42,7 @@ const AWAY: &[&str] = &[
     "from promisor remote",
 ];
 
-/// A machine that is short of something: the mirror is as good as before.
+/// The machine is short of something: the mirror itself is intact.
 const OUT_OF_RESOURCES: &[&str] = &[
     "No space left on device",
     "Disk quota exceeded",
@@ -92,7 +91,7 @@ const DAMAGED: &[&str] = &[
     "bad config line",
 ];
 
-/// The first of these that holds. What the remote says of itself is no word about the mirror.
+/// The first cause that matches. What the remote says of itself does not count for the mirror.
 pub(super) fn classify_failure(stderr: &str) -> GitFailureCause {
     let says = |texts: &[&str]| texts.iter().any(|text| stderr.contains(text));
     let own = |line: &&str| !line.starts_with("remote: ") && !line.contains("remote error: ");

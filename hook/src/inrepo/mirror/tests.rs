@@ -9,8 +9,8 @@ use futures::StreamExt as _;
 
 use super::*;
 
-/// A bare repository in which the commits `one` and `other` have changed the same `files`: one
-/// has deleted them, the other has written something else into them.
+/// A bare repository in which the commits `one` and `other` change the same `files`: one deletes
+/// them, the other writes something else into them.
 struct Repository(TempDir);
 
 impl Repository {
@@ -110,7 +110,7 @@ async fn nobody_else_may_read_it() {
 
 #[tokio::test]
 async fn what_takes_too_long_is_unreadable() {
-    // Whoever connects waits for ever.
+    // The server accepts connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let repository = Repository::new(&["a".to_owned()]);
     let git = MirrorGit {
@@ -143,7 +143,7 @@ fn upload_pack(repository: &Path, flags: &[&str], input: &[u8]) -> Vec<u8> {
     child.wait_with_output().unwrap().stdout
 }
 
-/// Serves the repository over HTTP, and falls silent after so many bytes of an answer.
+/// Serves the repository over HTTP, and sends nothing more after `limit` bytes of an answer.
 async fn serve(repository: &Path, limit: usize) -> String {
     let mut refs = b"001e# service=git-upload-pack\n0000".to_vec();
     refs.extend(upload_pack(repository, &["--advertise-refs"], b""));
@@ -176,7 +176,7 @@ async fn serve(repository: &Path, limit: usize) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fetch_that_is_ended_at_its_limit_leaves_nothing_half_written() {
     let origin = Repository::new(&["a".to_owned()]);
-    // Nothing that a pack makes small.
+    // Content that a pack cannot compress.
     let mut seed = 1_u64;
     let noise: String = (0..400_000)
         .map(|_| {

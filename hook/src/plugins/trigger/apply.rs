@@ -1,5 +1,5 @@
-//! Does what was decided. Every effect is tried, each may be repeated: a delivery that is acted
-//! on twice has its effects once.
+//! Applies decisions. Every effect is tried, and each may be repeated: a delivery that is acted on
+//! twice has its effects once.
 
 use common::{
     github::{CommitStatus, IssueComment},
@@ -20,22 +20,22 @@ use crate::{
     DispatchContext, inbox::ClaimedDelivery, prowjobs::PullRequestKey, webhook::RepositoryRef,
 };
 
-/// What effects are about.
+/// What effects apply to.
 #[derive(Clone, Copy)]
 pub(super) struct EffectTarget<'a> {
     pub(super) shared: &'a DispatchContext,
     pub(super) delivery: &'a ClaimedDelivery,
-    /// Tells the events of one delivery apart.
+    /// Distinguishes the events of one delivery.
     pub(super) event: &'static str,
-    /// Of the pull request.
+    /// The number of the pull request.
     pub(super) number: u64,
 }
 
-/// Jobs started at once.
+/// Most jobs that are started at once.
 const MAX_CONCURRENT_STARTS: usize = 16;
 
-/// Applies the effects in their order, jobs side by side. One that fails does not keep the
-/// others from being tried.
+/// Applies the effects in order, and starts jobs concurrently. An effect that fails does not keep
+/// the others from being tried.
 pub(super) async fn apply_decision(
     decision: TriggerDecision,
     target: EffectTarget<'_>,
@@ -151,10 +151,10 @@ impl EffectTarget<'_> {
         )
     }
 
-    /// Comments once an event: a hidden mark says which one this is for.
+    /// Comments once per event: a hidden marker names the event.
     async fn comment_once(self, text: &str) -> Result<(), PluginError> {
         let RepositoryRef { org, repo } = &self.delivery.identity;
-        // The id is the sender's text; a UUID made of it cannot end the HTML comment.
+        // The sender chose the id; a UUID made of it cannot end the HTML comment.
         let delivery = Uuid::new_v5(&Uuid::NAMESPACE_URL, self.delivery.guid.as_bytes());
         let mark = format!("<!-- prow: {} of {delivery} -->", self.event);
         if self
@@ -182,8 +182,8 @@ impl EffectTarget<'_> {
         Ok(())
     }
 
-    /// Keeps the one comment about the repository's own configuration up to date, and the status
-    /// that leads to it.
+    /// Updates the one comment about the repository's own configuration, and the status that links
+    /// to it.
     async fn report_in_repo_config(self, report: &InRepoConfigReport) -> Result<(), PluginError> {
         let comment = self.update_comment(report.mistakes.as_deref()).await?;
         match &report.verdict {
@@ -192,7 +192,7 @@ impl EffectTarget<'_> {
         }
     }
 
-    /// The comment's id, if there is one.
+    /// Returns the comment's id, if there is one.
     async fn update_comment(self, mistakes: Option<&str>) -> Result<Option<u64>, PluginError> {
         let RepositoryRef { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
@@ -214,7 +214,7 @@ impl EffectTarget<'_> {
         }
     }
 
-    /// Sets the status unless the commit has it already: GitHub takes a thousand a context.
+    /// Sets the status unless the commit has it already: GitHub takes a thousand per context.
     async fn update_status(
         self,
         verdict: &InRepoConfigStatus,

@@ -1,4 +1,4 @@
-//! What a comment asks for.
+//! Finds the commands in a comment.
 //!
 //! Patterns are Prow's, anchored to lines and case-sensitive. Unlike in Prow, text in fenced
 //! code blocks never counts, neither for relevance nor for the choice of jobs.
@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// The commands of a comment that every repository knows. Jobs' own triggers are theirs.
+/// The commands of a comment that exist in every repository. Jobs' own triggers are not here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TriggerCommands {
     pub(crate) test_all: bool,
@@ -35,7 +35,7 @@ macro_rules! pattern {
 }
 
 impl TriggerCommands {
-    /// Reads a text whose fenced blocks are already gone.
+    /// Reads a text without fenced code blocks.
     pub(crate) fn parse_commands(text: &str) -> Self {
         let has = |pattern: &Regex| pattern.is_match(text);
         // `[\t\n\f\r ]` is what Go's `\s` means.
@@ -94,9 +94,9 @@ pub(crate) fn strip_code_fences(text: &str) -> String {
 struct CodeFence {
     character: char,
     length: usize,
-    /// Backticks may not be followed by more of them on the line: that is code in a line.
+    /// False when another backtick follows a run of backticks: that is inline code.
     opens: bool,
-    /// Nothing follows.
+    /// Nothing follows the run.
     bare: bool,
 }
 

@@ -1,6 +1,6 @@
-//! What a comment on a pull request starts.
+//! Decides what a comment on a pull request starts.
 //!
-//! relevance → trust → labels → choice → help, or the jobs. Trust comes before anything of the
+//! relevance → trust → labels → choice → help, or the jobs. Trust is decided before anything of the
 //! pull request's head is used.
 
 use std::sync::Arc;
@@ -74,18 +74,18 @@ pub(crate) fn decide_comment(
     answer_request(asked, pull, scene, facts)
 }
 
-/// What somebody asks for on an open pull request, in words or by a button.
+/// A request on an open pull request, by a comment or by a button.
 pub(super) struct CommentRequest<'a> {
-    /// What an answer refers to.
+    /// The comment that an answer refers to.
     pub(super) comment: &'a GenericCommentEvent,
-    /// Of the comment, without its fenced blocks.
+    /// The comment's text, without its fenced code blocks.
     pub(super) text: String,
     pub(super) commands: TriggerCommands,
-    /// The context of one job, whatever the text says.
+    /// The context of one job to run, whatever the text says.
     pub(super) context: Option<String>,
 }
 
-/// Decides about what is known to ask for something.
+/// Decides on a comment or button that is known to ask for something.
 pub(super) fn answer_request(
     asked: CommentRequest<'_>,
     pull: &GithubPullRequest,
@@ -121,17 +121,17 @@ pub(super) fn answer_request(
     Ok(decision)
 }
 
-/// What may start something.
+/// A request that may start jobs.
 struct TriggerRequest<'a> {
     asked: CommentRequest<'a>,
     pull: &'a GithubPullRequest,
     candidates: &'a CandidatePresubmits,
-    /// A trusted user said `/ok-to-test`, and that counts here.
+    /// A trusted user wrote `/ok-to-test`, and it counts here.
     vouched: bool,
 }
 
 impl TriggerRequest<'_> {
-    /// `/ok-to-test cancel`: the next push runs nothing. What runs goes on.
+    /// `/ok-to-test cancel`: the next push runs nothing. Running jobs go on.
     fn cancel_ok_to_test(&self, decision: &mut TriggerDecision, trusted: bool) {
         if !trusted {
             decision.add_reason("only a trusted user takes /ok-to-test back");
@@ -185,8 +185,8 @@ impl TriggerRequest<'_> {
         jobs::start_presubmits(decision, &selected, retest, self.pull, scene, facts)
     }
 
-    /// Nothing runs on a pull request in conflict. Whoever asks for a run is told why, and
-    /// whoever asks what there is gets the list as well.
+    /// Nothing runs on a pull request in conflict. A user who asks for a run is told why; a user
+    /// who asks for help gets the list of jobs as well.
     fn tell_conflict(
         &self,
         files: &[String],
@@ -218,7 +218,7 @@ impl TriggerRequest<'_> {
             || self.triggers_a_job()
     }
 
-    /// By the trigger of its own, whatever that is.
+    /// Whether the text matches the trigger of a job.
     fn triggers_a_job(&self) -> bool {
         let mut jobs = self.candidates.jobs.iter();
         jobs.any(|job| job.trigger_matches(&self.asked.text))
@@ -260,7 +260,7 @@ impl TriggerRequest<'_> {
         if commands.test_manual_required {
             filters.push(PresubmitFilter::ManualRequired);
         }
-        // On a pull request that is trusted already, whoever says it means `/test all`.
+        // On a pull request that is trusted already, `/ok-to-test` means `/test all`.
         if commands.test_all || (commands.ok_to_test && !scene.trigger.ignore_ok_to_test) {
             filters.push(PresubmitFilter::Auto);
         }

@@ -1,21 +1,21 @@
-//! A pull request as it is when its event is acted on.
+//! The current state of a pull request, when its event is acted on.
 //!
-//! An event may be late: hook was away, GitHub delivered it again, an earlier one of its lane was
-//! tried again and again. Its payload is then what was, and acting on it would undo what later
-//! events did. So GitHub is asked, and the newer of the two counts, by `updated_at`: GitHub's
-//! answers may lag behind its own webhooks.
+//! An event may be late: hook was down, GitHub delivered it again, or an earlier delivery of its
+//! ordering key was retried. Then its payload is out of date, and acting on it would undo what
+//! later events did. So hook asks GitHub, and the newer of payload and answer counts, by
+//! `updated_at`: GitHub's answers may lag behind its own webhooks.
 
 use common::github::GithubPullRequest;
 
 use super::lookups::{MissingLookup, TriggerLookups};
 
-/// The pull request, and what became of its event.
+/// The pull request, and how it has changed since its event.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CurrentPull {
     pub(super) pull: GithubPullRequest,
-    /// Another commit was pushed after the event. That push has an event of its own.
+    /// Another commit was pushed after the event. That push has its own event.
     pub(super) moved_on: bool,
-    /// What GitHub answered is newer than the event.
+    /// GitHub's answer is newer than the event.
     pub(super) is_later: bool,
 }
 
@@ -27,7 +27,7 @@ impl CurrentPull {
         Ok(choose_newer(event, facts.current_pull(event.number)?))
     }
 
-    /// Why the event may not start anything any more.
+    /// Why the event may no longer start anything.
     pub(super) fn is_over(&self) -> Option<&'static str> {
         if self.moved_on {
             Some("the pull request has moved on to another commit, whose own event counts")
@@ -43,7 +43,7 @@ impl CurrentPull {
 
 fn choose_newer(event: &GithubPullRequest, found: Option<&GithubPullRequest>) -> CurrentPull {
     let Some(found) = found else {
-        // Labels grant trust, and nobody vouches for those of the payload.
+        // Labels grant trust, and nothing confirms those of the payload.
         return CurrentPull {
             pull: GithubPullRequest {
                 labels: Vec::new(),

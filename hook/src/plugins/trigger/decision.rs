@@ -1,4 +1,4 @@
-//! What trigger wants done, as values. [`super::apply`] is the one place that does it.
+//! What trigger decides to do, as values. Only [`super::apply`] does it.
 
 use common::{
     github::CommitStatus,
@@ -8,7 +8,7 @@ use common::{
 /// What to do about an event, and why.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TriggerDecision {
-    /// In the order they are applied: what may be repeated without harm goes first.
+    /// In the order they are applied: effects that do no harm when repeated come first.
     pub(crate) effects: Vec<TriggerEffect>,
     pub(crate) reasons: Vec<String>,
 }
@@ -19,40 +19,40 @@ pub(crate) enum TriggerEffect {
     Abort,
     AddLabel(&'static str),
     RemoveLabel(&'static str),
-    /// Starts a job, once a delivery.
+    /// Starts a job, once per delivery.
     Run(Box<NewProwJob>),
     /// Removes the bot's earlier help comments.
     PruneHelp,
     Comment(String),
-    /// How the repository's own configuration stands.
+    /// Reports whether the repository's own configuration can be used.
     Report(Box<InRepoConfigReport>),
 }
 
-/// What there is to tell about the repository's own configuration.
+/// A report on the repository's own configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InRepoConfigReport {
-    /// What is wrong; nothing when it is mended.
+    /// What is wrong; `None` when the configuration can be used.
     pub(crate) mistakes: Option<String>,
-    /// Where the operator wants one.
+    /// The commit status, if the operator wants one.
     pub(crate) verdict: Option<InRepoConfigStatus>,
 }
 
 impl InRepoConfigReport {
-    /// Whether a pull request that was never told of anything hears of it.
+    /// Whether a pull request that has no report yet gets this one.
     pub(crate) fn is_news(&self) -> bool {
         self.mistakes.is_some() || self.verdict.as_ref().is_some_and(|verdict| verdict.is_due)
     }
 }
 
-/// The configuration as a commit status, which leads to the comment about it.
+/// The commit status about the configuration, which links to the comment about it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InRepoConfigStatus {
     pub(crate) sha: String,
-    /// Leads nowhere: that is the comment's to say.
+    /// Without a `target_url`: it depends on the comment.
     pub(crate) status: CommitStatus,
-    /// The page that the comment is on.
+    /// The page that has the comment.
     pub(crate) page: String,
-    /// Whether it is set also where none was before.
+    /// Whether it is set even where there was none before.
     pub(crate) is_due: bool,
 }
 
@@ -62,13 +62,13 @@ pub(crate) struct NewProwJob {
     pub(crate) spec: ProwJobSpec,
     pub(crate) labels: StringMap,
     pub(crate) annotations: StringMap,
-    /// What the job's name is made of, beside the delivery and the job: the refs without the
-    /// commits, which may have moved when the delivery is acted on again.
+    /// The part of the job's name that stands for the refs; the delivery and the job are the
+    /// others. Without the commits, which may have moved when the delivery is acted on again.
     pub(crate) subject: String,
 }
 
 impl TriggerDecision {
-    /// Nothing is to be done.
+    /// A decision to do nothing.
     pub(crate) fn without_effects(reason: impl Into<String>) -> Self {
         let mut decision = Self::default();
         decision.add_reason(reason);

@@ -1,5 +1,5 @@
-//! Which presubmits count for a pull request: the central ones, and the repository's own as far
-//! as their author is trusted.
+//! The presubmits of a pull request: the central ones, and the repository's own as far as their
+//! author is trusted.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ use crate::inrepo::InRepoConfigError;
 #[derive(Debug, Default)]
 pub(crate) struct CandidatePresubmits {
     pub(crate) jobs: Vec<Arc<Presubmit>>,
-    /// The pull request cannot be merged into its base: the files in conflict, as far as they
+    /// When the pull request cannot be merged into its base: the files in conflict, as far as they
     /// are known.
     pub(crate) conflict: Option<Vec<String>>,
-    /// Why the repository's own jobs are not among them.
+    /// Why the repository's own jobs are missing here.
     pub(crate) missing: Option<String>,
 }
 
 impl CandidatePresubmits {
-    /// Whether there is nothing to choose from, which is a reason to do nothing. Of a pull
-    /// request in conflict nobody knows what its own jobs are.
+    /// Whether there is nothing to choose from; if so, adds that as a reason. In a conflict this is
+    /// false, since the repository's own jobs are unknown.
     pub(crate) fn are_none(&self, decision: &mut TriggerDecision) -> bool {
         let none = self.jobs.is_empty() && self.conflict.is_none();
         if none {
@@ -39,8 +39,8 @@ impl CandidatePresubmits {
     }
 }
 
-/// The presubmits of a pull request. Of an untrusted one's head nothing is used: its
-/// repository's own jobs are those of the base commit.
+/// The presubmits of a pull request. Nothing of an untrusted head is used: then the repository's
+/// own jobs are those of the base commit.
 pub(crate) fn candidate_presubmits(
     pull: &GithubPullRequest,
     trusted: bool,
@@ -49,7 +49,7 @@ pub(crate) fn candidate_presubmits(
 ) -> Result<CandidatePresubmits, MissingLookup> {
     let mut candidates = CandidatePresubmits {
         jobs: scene.config.presubmits_for(&scene.org_repo()).to_vec(),
-        // GitHub says no more than that.
+        // GitHub does not name the files.
         conflict: (pull.mergeable == Some(false)).then(Vec::new),
         missing: None,
     };
@@ -71,8 +71,8 @@ pub(crate) fn candidate_presubmits(
     Ok(candidates)
 }
 
-/// What is to be told about the repository's own configuration as the pull request would leave
-/// it, whoever its author is. Reading it runs nothing of it.
+/// The report on the repository's own configuration as the pull request would leave it, whoever its
+/// author is. Reading it executes nothing.
 pub(crate) fn in_repo_report(
     pull: &GithubPullRequest,
     trusted: bool,
@@ -105,7 +105,7 @@ pub(crate) fn in_repo_report(
             messages::UNREADABLE.to_owned(),
             true,
         ),
-        // GitHub tells of a conflict itself, and whoever asks for a job is answered.
+        // GitHub shows a conflict itself, and a user who asks for a job gets an answer.
         Err(InRepoConfigError::Conflict(_)) => return Ok(None),
     };
     let verdict = scene.status_context.map(|context| InRepoConfigStatus {
@@ -125,7 +125,7 @@ pub(crate) fn in_repo_report(
     }))))
 }
 
-/// Starts what starts by itself, unless the pull request cannot be merged.
+/// Starts the jobs that run by themselves, unless the pull request cannot be merged.
 pub(crate) fn start_auto(
     decision: &mut TriggerDecision,
     candidates: &CandidatePresubmits,

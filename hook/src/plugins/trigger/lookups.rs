@@ -1,6 +1,6 @@
-//! What a decision rests on beyond the event. A decision that misses a fact says so
-//! ([`MissingLookup`]), the fact is fetched, and the decision is made again: no call is made for a fact
-//! that nothing depends on.
+//! What a decision needs to know beyond the event. A decision that misses a lookup returns it
+//! ([`MissingLookup`]); then the lookup is resolved, and the decision is made again. So no call is
+//! made that no decision depends on.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,10 +15,10 @@ use crate::{
     webhook::RepositoryRef,
 };
 
-/// A fact that is missing.
+/// A lookup that is not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MissingLookup {
-    /// The login the client acts under.
+    /// The login that the client acts as.
     Bot,
     Member {
         org: String,
@@ -26,14 +26,14 @@ pub(crate) enum MissingLookup {
     },
     Collaborator(String),
     Pull(u64),
-    /// The pull request of an event, which GitHub may not have yet.
+    /// The current pull request of an event, which GitHub may not have yet.
     PullNow(u64),
-    /// Which pull request has this newest commit; `prowjob` is a run on it.
+    /// The pull request with this newest commit; `prowjob` ran on it.
     PullAt {
         sha: String,
         prowjob: String,
     },
-    /// The commit a base branch points at now.
+    /// The commit that a base branch points to now.
     BaseSha(String),
     ChangedFiles(u64),
     Statuses(String),
@@ -52,7 +52,7 @@ pub(crate) struct TriggerContext<'a> {
     pub(crate) guid: &'a str,
     pub(crate) config: &'a Config,
     pub(crate) trigger: &'a TriggerConfig,
-    /// Of the commit status about the repository's own configuration; `None` for no status.
+    /// The context of the commit status about the repository's own configuration; `None` for none.
     pub(crate) status_context: Option<&'a str>,
 }
 
@@ -70,7 +70,7 @@ impl TriggerContext<'_> {
 /// The repository's own jobs, or why there are none.
 pub(crate) type InRepoResult = Result<Arc<InRepoJobs>, InRepoConfigError>;
 
-/// What was found out so far about one event.
+/// The lookups that are resolved so far for one event.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TriggerLookups {
     pub(crate) bot: Option<String>,
@@ -80,7 +80,7 @@ pub(crate) struct TriggerLookups {
     pub(crate) pull: Option<GithubPullRequest>,
     /// `Some(None)`: GitHub does not have it.
     pub(crate) pull_now: Option<Option<GithubPullRequest>>,
-    /// `Some(None)`: nothing is known of that commit.
+    /// `Some(None)`: nothing is known about that commit.
     pub(crate) pull_at: Option<Option<u64>>,
     /// By branch.
     pub(crate) base_shas: BTreeMap<String, String>,
@@ -91,7 +91,7 @@ pub(crate) struct TriggerLookups {
 }
 
 impl TriggerLookups {
-    /// Adds what was found out beside.
+    /// Adds lookups that were resolved together.
     pub(crate) fn merge_lookups(&mut self, found: Self) {
         self.bot = self.bot.take().or(found.bot);
         self.members.extend(found.members);
@@ -143,7 +143,7 @@ impl TriggerLookups {
         Ok(found.as_ref())
     }
 
-    /// The pull request whose check runs are asked for again.
+    /// The pull request whose check runs are to run again.
     pub(crate) fn pull_number_at(&self, rerun: &RerunEvent) -> Result<Option<u64>, MissingLookup> {
         self.pull_at.ok_or_else(|| MissingLookup::PullAt {
             sha: rerun.head_sha.clone(),
@@ -168,7 +168,7 @@ impl TriggerLookups {
             .ok_or_else(|| MissingLookup::Statuses(sha.to_owned()))
     }
 
-    /// The repository's own jobs at a commit of its own.
+    /// The repository's own jobs at one of its commits.
     pub(crate) fn in_repo_at(&self, sha: &str) -> Result<&InRepoResult, MissingLookup> {
         self.lookup_in_repo(sha, None)
     }

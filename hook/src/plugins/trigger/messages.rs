@@ -1,4 +1,4 @@
-//! What trigger says on pull requests.
+//! The texts that trigger writes on pull requests.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -72,7 +72,7 @@ pub(crate) fn cannot_cancel(comment: &GenericCommentEvent) -> String {
     reply_to_comment(comment, "Only trusted users may take `/ok-to-test` back.")
 }
 
-/// Whose members are trusted.
+/// The organisations whose members are trusted.
 fn trusted_orgs(scene: TriggerContext<'_>) -> String {
     let org = &scene.identity.org;
     match scene.trigger.trusted_org.as_str() {
@@ -89,7 +89,7 @@ fn join_org_hint(scene: TriggerContext<'_>) -> String {
     }
 }
 
-/// Why somebody gets help.
+/// Why a user gets help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HelpNote {
     Asked,
@@ -113,11 +113,11 @@ impl HelpNote {
     }
 }
 
-/// Characters of a name, of a command, and of a sentence that has names in it.
+/// Most characters of a name, and of a command or a sentence that has names in it.
 const MAX_NAME: usize = 200;
 const MAX_WORDS: usize = 500;
 
-/// Files in conflict that a comment names.
+/// Most files in conflict that a comment names.
 const MAX_FILES: usize = 20;
 
 /// Why nothing runs on a pull request, and what to do about it.
@@ -144,7 +144,7 @@ pub(crate) fn conflict_message(base_ref: &str, files: &[String]) -> String {
     text
 }
 
-/// An answer to a comment that the next answer replaces.
+/// An answer to a comment. The next answer replaces it.
 pub(crate) fn replaceable_answer(comment: &GenericCommentEvent, message: &str) -> String {
     format!(
         "{}\n{HELP_MARKER}",
@@ -209,15 +209,15 @@ pub(crate) fn help_comment(
     replaceable_answer(comment, &text)
 }
 
-/// Characters of a comment that its answer quotes. GitHub refuses texts over 65,536.
+/// Most characters of a comment that its answer quotes. GitHub refuses texts over 65,536.
 const MAX_QUOTE: usize = 2_000;
-/// Mistakes that the comment lists one by one.
+/// Most mistakes that the comment lists one by one.
 const MAX_PROBLEMS: usize = 20;
-/// Bytes after which it lists no more of them: what is shown by number is longer than it was, and
+/// Bytes after which it lists no more of them: escaped characters are longer than the original, and
 /// GitHub takes 65,536 characters.
 const MAX_LIST: usize = 50_000;
 
-/// A message to the author of a comment, with the comment it answers.
+/// A message to the author of a comment, which quotes the comment.
 fn reply_to_comment(comment: &GenericCommentEvent, message: &str) -> String {
     format!(
         "@{}: {message}\n\n<details>\n\nIn answer to [this]({}):\n\n{}\n</details>",
@@ -273,7 +273,7 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &ConfigErrors) -> String {
     text
 }
 
-/// The comment about a repository that git cannot read. What git said is in hook's log.
+/// The comment about a repository that git cannot read. Git's own message is in hook's log.
 pub(crate) fn in_repo_unreadable(org_repo: &str, why: &str) -> String {
     format!(
         "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
@@ -284,13 +284,13 @@ pub(crate) fn in_repo_unreadable(org_repo: &str, why: &str) -> String {
     )
 }
 
-/// GitHub's limit of a status.
+/// GitHub's limit for the description of a status, in characters.
 const MAX_DESCRIPTION: usize = 140;
 
 pub(crate) const USABLE: &str = "The job configuration can be used.";
 pub(crate) const UNREADABLE: &str = "The job configuration could not be read.";
 
-/// The first mistake with its place, and how many there are beside it.
+/// The first mistake with its position, and how many more there are.
 pub(crate) fn first_mistake(errors: &ConfigErrors) -> String {
     let Some(Diagnostic {
         file,
@@ -311,7 +311,7 @@ pub(crate) fn first_mistake(errors: &ConfigErrors) -> String {
     };
     let room = MAX_DESCRIPTION - more.len() - 1;
     let mut text = escape_plain(&format!("{place}: {message}"), room);
-    // A character that is shown by its number takes the room of many.
+    // An escaped character takes several.
     if let Some((end, _)) = text.char_indices().nth(room) {
         text.truncate(end);
         text.push('…');
@@ -319,7 +319,7 @@ pub(crate) fn first_mistake(errors: &ConfigErrors) -> String {
     text + &more
 }
 
-/// What the comment becomes when nothing is wrong any more.
+/// What the comment becomes when the configuration can be used again.
 pub(crate) fn in_repo_mended() -> String {
     format!("{REPORT_MARKER}\nThe job configuration of this pull request can be used now.")
 }

@@ -1,4 +1,4 @@
-//! From a job and an event to what a `ProwJob` is made of.
+//! Makes new `ProwJob`s from a job and an event.
 
 use common::{
     config::{
@@ -11,7 +11,7 @@ use common::{
 use super::{decision::NewProwJob, lookups::TriggerContext};
 use crate::event::PushEvent;
 
-/// A run of `job` on a pull request as merged into `base_sha`.
+/// A run of `job` on a pull request that is merged into `base_sha`.
 pub(crate) fn new_presubmit(
     job: &Presubmit,
     pull: &GithubPullRequest,
@@ -91,7 +91,7 @@ pub(crate) fn new_postsubmit(
     }
 }
 
-/// The page of the repository that a pull request wants to change.
+/// The page of a pull request's base repository.
 fn base_link(pull: &GithubPullRequest, scene: TriggerContext<'_>) -> String {
     match &pull.base.repo {
         Some(repo) if !repo.html_url.is_empty() => repo.html_url.clone(),

@@ -1,4 +1,4 @@
-//! What a change of a pull request starts and ends.
+//! Decides what a change of a pull request starts and aborts.
 
 use common::github::GithubPullRequest;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::event::PullRequestEvent;
 
-/// Whether an event of this kind may start jobs, so that trust is asked for.
+/// Whether an event of this kind may start jobs, so that trust has to be looked up.
 pub(super) fn may_start(event: &PullRequestEvent) -> bool {
     match event.action.as_str() {
         "opened" | "reopened" | "ready_for_review" | "synchronize" => true,
@@ -37,7 +37,7 @@ pub(crate) fn decide_pull_request(
         "opened" => handle_opened(&mut decision, &now()?, scene, facts)?,
         "synchronize" => {
             let now = now()?;
-            // What runs on the newest commit was not started by an earlier one.
+            // After a later push, the running jobs are those of its commit.
             if !now.moved_on {
                 abort_jobs(&mut decision, "the pull request has new commits");
             }
@@ -77,7 +77,7 @@ fn handle_opened(
     scene: TriggerContext<'_>,
     facts: &TriggerLookups,
 ) -> Result<(), MissingLookup> {
-    // Later commits have events of their own, but only this one greets a stranger.
+    // Later commits have their own events, but only this event welcomes a stranger.
     let over = now.is_over().filter(|_| !now.moved_on);
     if let Some(over) = over {
         decision.add_reason(over);
@@ -88,7 +88,7 @@ fn handle_opened(
     decision.add_reason(author.why.as_str());
     greet_or_start(decision, now, author.granted, scene, facts)?;
     if !now.moved_on {
-        // Nothing was told yet that could be mended.
+        // No mistake was reported before, so there is none to take back.
         let report = jobs::in_repo_report(pull, author.granted, scene, facts)?;
         let news =
             report.filter(|report| matches!(report, TriggerEffect::Report(it) if it.is_news()));
@@ -128,7 +128,7 @@ fn greet_or_start(
     Ok(())
 }
 
-/// The code, its base or its state changed: what runs by itself runs again.
+/// The code, its base or its state changed: jobs that start by themselves start again.
 fn handle_restarted(
     decision: &mut TriggerDecision,
     now: &CurrentPull,
@@ -203,7 +203,7 @@ fn handle_labeled(
         decision.add_reason("the comment that led to the label has started the jobs");
         return Ok(());
     }
-    // Who may label may be no more than a triager, or somebody else's workflow.
+    // A user who sets labels may be only a triager, or somebody else's workflow.
     let labeller = trust::trusted_user(&sender, scene, facts)?;
     decision.add_reason(labeller.why);
     if !labeller.granted {
@@ -214,7 +214,7 @@ fn handle_labeled(
     start_unless_draft(decision, &candidates, pull, scene, facts)
 }
 
-/// The jobs that count, with the reason when the repository's own are missing.
+/// The candidate jobs, with the reason when the repository's own are missing.
 fn candidates_with_reason(
     decision: &mut TriggerDecision,
     pull: &GithubPullRequest,

@@ -1,4 +1,4 @@
-//! What a push starts: postsubmits. Whoever may push is trusted.
+//! Decides what a push starts: postsubmits. Whoever may push is trusted.
 
 use std::sync::Arc;
 
@@ -63,8 +63,8 @@ fn candidate_postsubmits(
     Ok(jobs)
 }
 
-/// As the payload lists them. A new branch lists none, so that nothing that depends on changed
-/// files runs.
+/// The changed files that the payload lists. For a new branch it lists none, so that no job runs
+/// that depends on changed files.
 fn changed_files(push: &PushEvent) -> Vec<String> {
     let mut files: Vec<String> = push
         .commits

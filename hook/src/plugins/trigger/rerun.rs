@@ -1,5 +1,5 @@
-//! What "Re-run" of a check run starts: what the same user's `/test` of its context would, with
-//! the same trust and the same refusals.
+//! Decides what "Re-run" of a check run starts: the same as `/test` of its context by the same
+//! user, with the same trust and the same refusals.
 
 use super::{
     commands::TriggerCommands,
@@ -20,7 +20,7 @@ pub(crate) fn decide_rerun(
             "the check run is another App's",
         ));
     }
-    // GitHub leaves pull requests from forks out.
+    // GitHub leaves out pull requests from forks.
     let number = match rerun.pulls.first() {
         Some(number) => Some(*number),
         None => facts.pull_number_at(rerun)?,

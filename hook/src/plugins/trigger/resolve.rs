@@ -1,4 +1,4 @@
-//! Fetches the facts that decisions miss: the thin part, one call a fact.
+//! Resolves the lookups that decisions miss. It decides nothing, and makes one call per lookup.
 
 use futures::future::try_join_all;
 
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{event::WebhookEvent, webhook::RepositoryRef};
 
-/// Attempts at a delivery before what git says is believed, though it may pass: seven seconds.
+/// Attempts at a delivery before a git failure that may pass counts as final: seven seconds.
 const GIT_ATTEMPTS: u32 = 4;
 
-/// What `need` names, and side by side with it what will be asked for next.
+/// Resolves `need`, and at the same time what will be needed next.
 pub(super) async fn resolve_lookups(
     need: MissingLookup,
     call: PluginRequest<'_>,
@@ -26,7 +26,7 @@ pub(super) async fn resolve_lookups(
     Ok(facts)
 }
 
-/// What every decision asks for that asks for the pull request.
+/// What every decision needs next that needs the pull request.
 fn prefetchable_lookups(need: &MissingLookup, call: PluginRequest<'_>) -> Vec<MissingLookup> {
     let RepositoryRef { org, repo } = &call.delivery.identity;
     let is_member = |user: &str| MissingLookup::Member {

@@ -1,4 +1,4 @@
-//! Which of a repository's presubmits an event starts.
+//! Selects which of a repository's presubmits an event starts.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,27 +7,27 @@ use common::{
     github::{CommitStatus, StatusState},
 };
 
-/// How a job came to be considered; the first that applies decides.
+/// Why a job is considered. The first filter that matches a job decides.
 #[derive(Clone, Debug)]
 pub enum PresubmitFilter {
-    /// The job's own trigger is in this text.
+    /// The job's own trigger matches this text.
     Command(String),
     /// The job of this context.
     Context(String),
-    /// What failed, and what should have run by itself and never did.
+    /// Jobs that failed, and jobs that should have started by themselves and never ran.
     Retest(StatusContexts),
-    /// As [`PresubmitFilter::Retest`], without optional jobs.
+    /// Like [`PresubmitFilter::Retest`], without optional jobs.
     RetestRequired(StatusContexts),
-    /// Required jobs that nothing but a comment starts.
+    /// Required jobs that only a comment starts.
     ManualRequired,
-    /// What starts by itself.
+    /// Jobs that start by themselves.
     Auto,
 }
 
-/// Contexts that have a status; whether it is a failure.
+/// The contexts that have a status, and whether it is a failure.
 pub type StatusContexts = Arc<BTreeMap<String, bool>>;
 
-/// The contexts of a commit.
+/// The status contexts of a commit.
 pub(crate) fn status_contexts(statuses: &[CommitStatus]) -> StatusContexts {
     let failed =
         |status: &CommitStatus| matches!(status.state, StatusState::Failure | StatusState::Error);
@@ -39,17 +39,17 @@ pub(crate) fn status_contexts(statuses: &[CommitStatus]) -> StatusContexts {
     )
 }
 
-/// How a job that a filter lets through is treated.
+/// How a job that a filter matches is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FilterResult {
-    /// Changed files do not matter.
+    /// The job runs whatever files changed.
     forced: bool,
-    /// What to do where nothing else speaks.
+    /// Whether the job runs when nothing else decides.
     default: bool,
 }
 
 impl PresubmitFilter {
-    /// `None` when the filter says nothing about the job.
+    /// `None` when the filter does not match the job.
     fn evaluate_job(&self, job: &Presubmit) -> Option<FilterResult> {
         let retest = |contexts: &StatusContexts| {
             let failed = contexts.get(&job.context).copied();
@@ -85,7 +85,7 @@ impl PresubmitFilter {
     }
 }
 
-/// The jobs that `filters` start on `base_ref`. `changed_files` is asked only where it matters.
+/// The jobs that `filters` start on `base_ref`. `changed_files` is called only when it matters.
 pub fn filter_presubmits<'a, E>(
     jobs: &[Arc<Presubmit>],
     filters: &[PresubmitFilter],

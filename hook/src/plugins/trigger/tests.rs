@@ -1,4 +1,4 @@
-//! The acceptance cases of the trigger plugin, each by the name it has in the reference.
+//! The acceptance cases of the trigger plugin, each under its name in the reference.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -77,7 +77,7 @@ fn presubmits() -> Vec<Presubmit> {
     ]
 }
 
-/// Everything a case may vary. `ann` is a member, `eve` a stranger, `prow` the bot.
+/// Everything that a case may vary. `ann` is a member, `eve` a stranger, `prow` the bot.
 struct Case {
     author: &'static str,
     labels: Vec<&'static str>,
@@ -88,7 +88,7 @@ struct Case {
     postsubmits: Vec<Postsubmit>,
     trigger: TriggerConfig,
     status_context: Option<&'static str>,
-    /// Whether in-repo configuration is on, with what is found at the base and in the merge.
+    /// The in-repo configuration at the base and in the merge; `None` when it is off.
     own: Option<(InRepoResult, InRepoResult)>,
 }
 
@@ -221,7 +221,7 @@ impl Case {
         decide_event(event, scene, facts).expect("every fact is given")
     }
 
-    /// What a change of the pull request leads to, in short.
+    /// The effects of a change of the pull request, in short form.
     fn on(&self, action: &str) -> String {
         self.on_event(json!({ "action": action }))
     }
@@ -234,7 +234,7 @@ impl Case {
         short(&self.decide(&WebhookEvent::PullRequest(Box::new(event))))
     }
 
-    /// What a comment leads to, in short.
+    /// The effects of a comment, in short form.
     fn says(&self, user: &str, body: &str) -> String {
         short(&self.decide(&WebhookEvent::Comment(comment(user, body))))
     }

@@ -1,4 +1,4 @@
-//! Who may have code run.
+//! Decides who may have code run.
 
 use common::github::GithubPullRequest;
 
@@ -7,16 +7,15 @@ use super::lookups::{MissingLookup, TriggerContext, TriggerLookups};
 pub(crate) const OK_TO_TEST: &str = "ok-to-test";
 pub(crate) const NEEDS_OK_TO_TEST: &str = "needs-ok-to-test";
 
-/// Whether somebody, or a pull request, is trusted, and why.
+/// Whether a user or a pull request is trusted, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TrustDecision {
     pub(crate) granted: bool,
     pub(crate) why: String,
 }
 
-/// A user is trusted who is the bot itself, a member of the organisation, a collaborator of the
-/// repository (unless only members count), a listed App, or a member of the trusted
-/// organisation.
+/// Trusted users are the bot itself, members of the organisation, collaborators of the repository
+/// (unless only members count), listed Apps, and members of the trusted organisation.
 pub(crate) fn trusted_user(
     login: &str,
     scene: TriggerContext<'_>,
@@ -67,7 +66,7 @@ pub(crate) fn trusted_user(
     })
 }
 
-/// A pull request is trusted when its author is, or when it carries `ok-to-test`.
+/// A pull request is trusted when its author is, or when it has the label `ok-to-test`.
 pub(crate) fn trusted_pull_request(
     pull: &GithubPullRequest,
     scene: TriggerContext<'_>,
@@ -89,8 +88,8 @@ pub(crate) fn has_label(pull: &GithubPullRequest, label: &str) -> bool {
         .any(|have| have.eq_ignore_ascii_case(label))
 }
 
-/// Whether a login is the one this service acts under. A person who is called like the App is
-/// not: the App's own login ends in `[bot]`, which no person's can.
+/// Whether a login is the one that this service acts as. A person with the App's name is not: the
+/// App's own login ends in `[bot]`, which no person's can.
 pub(crate) fn is_bot(login: &str, facts: &TriggerLookups) -> Result<bool, MissingLookup> {
     Ok(facts.bot_login()?.eq_ignore_ascii_case(login))
 }

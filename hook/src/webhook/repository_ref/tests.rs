@@ -153,7 +153,7 @@ fn a_key_that_stands_twice_is_a_contradiction() {
     }
 }
 
-/// The same names taken out of a fully parsed document.
+/// The same names, read from a fully parsed document.
 fn by_full_parse(body: &str) -> RepositoryClaim {
     let value: Value = serde_json::from_str(body).unwrap();
     let text = |path| {

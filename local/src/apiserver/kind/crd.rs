@@ -1,4 +1,4 @@
-//! The rules of a `CustomResourceDefinition`, and the status that says that its kind is served.
+//! The rules of a `CustomResourceDefinition`, and its status, which says that its kind is served.
 
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ pub(super) fn validate_crd(crd: &Value) -> StatusResult<Vec<StatusCause>> {
     Ok(causes)
 }
 
-/// Whether the group is of the names that Kubernetes keeps for itself.
+/// Whether the group's name is reserved for Kubernetes.
 fn is_protected(group: &str) -> bool {
     ["k8s.io", "kubernetes.io"].iter().any(|suffix| {
         group
@@ -102,7 +102,7 @@ fn is_protected(group: &str) -> bool {
     })
 }
 
-/// By the URL of who agreed, or an honest word that nobody did.
+/// Whether the annotation is the URL of the approval, or says that there is none.
 fn is_approved(annotation: &Value) -> bool {
     annotation.as_str().is_some_and(|text| {
         text.starts_with("unapproved")
@@ -132,7 +132,7 @@ fn names_key(value: &Value, key: &str) -> bool {
     }
 }
 
-/// A definition that is accepted is served from its commit on.
+/// Sets the status. An accepted definition is served as soon as it is committed.
 pub(super) fn set_crd_status(crd: &mut Value, now: &Value) {
     let spec = &crd["spec"];
     let mut names = spec["names"].clone();

@@ -7,7 +7,7 @@ use super::super::resource::ServedResource;
 use super::super::status::StatusCause;
 use super::names;
 
-/// All annotations of an object together.
+/// The size of all annotations of an object together.
 const ANNOTATION_BYTES: usize = 256 << 10;
 
 pub(super) fn validate_metadata(
@@ -95,7 +95,7 @@ pub(super) fn validate_metadata(
     causes
 }
 
-/// What is going may only be held by those who held it before.
+/// Refuses new finalizers on an object that is being deleted.
 fn check_new_finalizers(object: &Value, old: &Value) -> Option<StatusCause> {
     if !old["metadata"]["deletionTimestamp"].is_string() {
         return None;

@@ -1,5 +1,5 @@
-//! What names, keys and values of labels may be, in apimachinery's words (v0.36,
-//! `pkg/api/validate/content`). Each function gives what is wrong, a text a rule.
+//! Rules of names, label keys and label values, in apimachinery's words (v0.36,
+//! `pkg/api/validate/content`). Each function returns the broken rules, one text each.
 
 const LABEL_RULE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
      start and end with an alphanumeric character";
@@ -19,7 +19,7 @@ const VALUE_REGEX: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
 const MAX_LABEL: usize = 63;
 const MAX_SUBDOMAIN: usize = 253;
 
-/// Of a name that is a DNS label, such as a container's.
+/// Checks a name that must be a DNS label, such as a container's.
 pub(super) fn check_dns_label(name: &str) -> Vec<String> {
     let mut errors = check_length(name, MAX_LABEL);
     if !is_label(name) {
@@ -32,7 +32,7 @@ pub(super) fn check_dns_label(name: &str) -> Vec<String> {
     errors
 }
 
-/// Of a name that is a DNS subdomain, such as most objects'.
+/// Checks a name that must be a DNS subdomain, such as most objects'.
 pub(super) fn check_dns_subdomain(name: &str) -> Vec<String> {
     let mut errors = check_length(name, MAX_SUBDOMAIN);
     if !is_subdomain(name) {
@@ -45,7 +45,7 @@ pub(super) fn check_dns_subdomain(name: &str) -> Vec<String> {
     errors
 }
 
-/// Of an object's name that need only be a segment of a path, such as a role's.
+/// Checks an object's name that need only be a path segment, such as a role's.
 pub(super) fn check_path_segment(name: &str) -> Vec<String> {
     if [".", ".."].contains(&name) {
         return vec![format!("may not be '{name}'")];
@@ -56,7 +56,7 @@ pub(super) fn check_path_segment(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Of the key of a label: `[prefix/]name`.
+/// Checks the key of a label: `[prefix/]name`.
 pub(super) fn check_label_key(key: &str) -> Vec<String> {
     let examples = ["MyName", "my.name", "123-abc"];
     let mut errors = Vec::new();
@@ -88,7 +88,7 @@ pub(super) fn check_label_key(key: &str) -> Vec<String> {
     errors
 }
 
-/// Of a label's value.
+/// Checks the value of a label.
 pub(super) fn check_label_value(value: &str) -> Vec<String> {
     let mut errors = check_length(value, MAX_LABEL);
     if !value.is_empty() && !is_key_name(value) {
@@ -123,7 +123,8 @@ fn is_key_name(name: &str) -> bool {
     has_allowed_chars(name, allowed)
 }
 
-/// Not empty, of `allowed` characters, with letters or digits at both ends.
+/// Whether the text is not empty, has only `allowed` characters, and letters or digits at both
+/// ends.
 fn has_allowed_chars(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     let ends = [bytes.first(), bytes.last()];

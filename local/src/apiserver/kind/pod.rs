@@ -1,4 +1,4 @@
-//! The rules of a Pod: those a cluster refuses a new one for, and what may change afterwards.
+//! The rules of a Pod: what makes a new one invalid, and what may change afterwards.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::super::object::ensure_child_object;
 use super::super::status::StatusCause;
 use super::names;
 
-/// Defaults that runners and clients read, and the first status.
+/// Sets the defaults that pod runners and clients read, and the first status.
 pub(super) fn set_pod_defaults(pod: &mut Value) {
     let spec = ensure_child_object(pod, "spec");
     for (field, value) in [
@@ -114,7 +114,7 @@ fn validate_volumes<'a>(spec: &'a Value, causes: &mut Vec<StatusCause>) -> BTree
     taken
 }
 
-/// A label, and nobody else's.
+/// Checks that the name is a DNS label and is not taken.
 fn check_name<'a>(field: &str, name: &'a str, taken: &mut BTreeSet<&'a str>) -> Vec<StatusCause> {
     let value = json!(name);
     let mut wrong = StatusCause::invalid_values(field, &value, &names::check_dns_label(name));
@@ -177,7 +177,7 @@ fn validate_container(
     }
 }
 
-/// Of a running pod's spec little may change.
+/// Refuses changes of a pod's spec, except those of a few fields.
 pub(super) fn validate_pod_update(old: &Value, new: &Value) -> Vec<StatusCause> {
     if immutable_fields(&old["spec"]) == immutable_fields(&new["spec"]) {
         return Vec::new();

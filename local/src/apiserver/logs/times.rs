@@ -1,18 +1,20 @@
-//! When which part of a log was written: a file beside the log, so that the log itself stays what the container printed.
+//! When each part of a log was written. The times are in a second file, so that the log itself
+//! stays what the container printed.
 //!
-//! A record says that what lies from an offset on was written at a time, until the next record. The runner writes one
-//! before the bytes it is about, so whoever reads a byte finds its time.
+//! A record says when the bytes from an offset on were written, up to the next record. The pod
+//! runner writes the record before the bytes, so whoever reads a byte finds its time.
 
 use std::io;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// An offset and microseconds since 1970, each in eight bytes, the lowest first.
+/// An offset and microseconds since 1970, each eight bytes in little-endian order.
 const RECORD_BYTES: usize = 16;
-/// The least time between two records, at first.
+/// The least time between two records of a new log.
 const MIN_RECORD_INTERVAL: SignedDuration = SignedDuration::from_millis(10);
-/// After as many records the time between two doubles, so that a file of them stays small however long a log is written.
+/// After so many records the time between two doubles. So the file stays small however long a log
+/// is written.
 const DOUBLES_AFTER: u32 = 1 << 16;
 
 /// Decides which writes to a log get a record.
@@ -23,7 +25,7 @@ pub(crate) struct LogTimeRecorder {
 }
 
 impl LogTimeRecorder {
-    /// The record of what is written now from `offset` on, unless the one before is recent.
+    /// The record for what is written now from `offset` on. `None` if the last record is recent.
     pub(crate) fn next_record(
         &mut self,
         offset: u64,
@@ -50,7 +52,7 @@ impl LogTimeRecorder {
 pub(super) struct LogTimes(Vec<(u64, Timestamp)>);
 
 impl LogTimes {
-    /// Those at `path`. Of a log without any all was written at `otherwise`.
+    /// Reads the records at `path`. If there are none, all of the log was written at `otherwise`.
     pub(super) async fn read_records(path: &Path, otherwise: Timestamp) -> io::Result<Self> {
         let bytes = match tokio::fs::read(path).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -72,7 +74,7 @@ impl LogTimes {
         self.0[after.saturating_sub(1)].1
     }
 
-    /// Where it begins what was written at `time` or later; `None` if nothing was.
+    /// The offset of the first byte written at `time` or later. `None` if there is none.
     pub(super) fn offset_since(&self, time: Timestamp) -> Option<u64> {
         let first = self.0.partition_point(|(_, at)| *at < time);
         self.0.get(first).map(|(offset, _)| *offset)

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::super::schema::ListType;
 use super::typing::{FieldTyping, key_of};
 
-/// Steps as `fieldsV1` writes them: `f:name`, `k:{"name":"x"}`, `v:"x"`.
+/// Steps as in `fieldsV1`: `f:name`, `k:{"name":"x"}`, `v:"x"`.
 pub(super) type FieldPath = Vec<String>;
 pub(super) type FieldSet = BTreeSet<FieldPath>;
 
-/// Metadata that nobody owns: the server writes it, or it is the object's identity.
+/// Metadata that no manager owns: the server writes it, or it identifies the object.
 const UNOWNED_METADATA: &[&str] = &[
     "name",
     "namespace",
@@ -26,7 +26,8 @@ const UNOWNED_METADATA: &[&str] = &[
     "selfLink",
 ];
 
-/// Every field of an object that can be owned, with its value; an element of a keyed list is one itself.
+/// Every field of an object that can be owned, with its value. An element of a keyed list is a
+/// field itself.
 pub(super) fn list_leaf_fields<'a>(
     typing: FieldTyping<'_>,
     object: &'a Value,
@@ -108,10 +109,10 @@ pub(super) fn changed_fields(
     now.chain(gone).cloned().collect()
 }
 
-/// `fieldsV1`: paths as nested objects; `.` marks an inner node that is itself in the set.
+/// `fieldsV1`: paths as nested objects. `.` marks an inner node that is itself in the set.
 pub(super) fn to_fields_v1(fields: &FieldSet) -> Value {
     let mut root = Map::new();
-    // In order, so that a path comes before what is below it.
+    // Sorted, so a path comes before the paths below it.
     for path in fields {
         let mut at = &mut root;
         for (depth, step) in path.iter().enumerate() {
@@ -146,7 +147,7 @@ fn collect_paths(value: &Value, path: &mut FieldPath, fields: &mut FieldSet) {
     }
 }
 
-/// A path as messages show it: `.spec.containers[name="x"].image`.
+/// A path as in messages: `.spec.containers[name="x"].image`.
 pub(super) fn path_text(path: &FieldPath) -> String {
     let step_text = |step: &String| match (step.strip_prefix("f:"), step.strip_prefix("k:")) {
         (Some(name), _) => format!(".{name}"),

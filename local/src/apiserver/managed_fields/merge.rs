@@ -1,4 +1,4 @@
-//! Applied fields into an object, given-up fields out of it.
+//! Sets applied fields in an object, and removes fields that are no longer applied.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::super::schema::ListType;
 use super::fields::FieldPath;
 use super::typing::{FieldTyping, key_of};
 
-/// Lays `applied` over `object`.
+/// Merges `applied` into `object`.
 pub(super) fn merge_applied(typing: FieldTyping<'_>, object: &mut Value, applied: &Value) {
     for (name, value) in applied.as_object().into_iter().flatten() {
         let slot = &mut object[name.as_str()];
@@ -50,7 +50,7 @@ fn merge_field(typing: FieldTyping<'_>, name: &str, slot: &mut Value, applied: &
     }
 }
 
-/// Takes out the fields that were given up and that none of the `others` owns or has something below.
+/// Removes the fields that were given up, unless one of `others` is the field or is below it.
 pub(super) fn remove_given_up<'a>(
     object: &mut Value,
     given_up: impl Iterator<Item = &'a FieldPath>,
@@ -62,7 +62,7 @@ pub(super) fn remove_given_up<'a>(
             .next()
             .is_some_and(|other| other.starts_with(path))
     };
-    // Deepest first: an element goes after what it held.
+    // Deepest first, so that an element is removed after its contents.
     let mut doomed: Vec<&FieldPath> = given_up
         .filter(|path| !kept(path) && !is_key(path))
         .collect();
@@ -72,7 +72,7 @@ pub(super) fn remove_given_up<'a>(
     }
 }
 
-/// Whether a path is to the key of a list's element: that stays as long as the element does.
+/// Whether a path leads to the key of a list's element. A key stays as long as its element.
 fn is_key(path: &FieldPath) -> bool {
     let [.., element, field] = path.as_slice() else {
         return false;
@@ -83,7 +83,7 @@ fn is_key(path: &FieldPath) -> bool {
     serde_json::from_str::<Map<String, Value>>(keys).is_ok_and(|keys| keys.contains_key(field))
 }
 
-/// Removes the value at a path; a map or list that is empty then goes too.
+/// Removes the value at a path, and a map or list that is empty then.
 fn remove_at(value: &mut Value, path: &[String]) {
     let Some((step, rest)) = path.split_first() else {
         return;

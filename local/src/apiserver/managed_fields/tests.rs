@@ -10,7 +10,7 @@ fn deployment(replicas: i64, image: &str) -> Value {
     })
 }
 
-/// Applies to `old` and records; `None` is an object that is not there yet.
+/// Applies to `old` and records the manager. `None` is an object that does not exist yet.
 fn applied(old: Option<&Value>, name: &str, object: &Value, force: bool) -> StatusResult<Value> {
     let registry = ResourceRegistry::new(std::iter::empty());
     let resource = registry.by_id("deployments.apps").unwrap();

@@ -1,20 +1,21 @@
-//! Which lists are keyed, which are sets, and which maps are one value: what merging and ownership go by.
+//! Which lists are keyed, which are sets, and which maps are atomic. Merging and field ownership
+//! depend on it.
 
 use serde_json::Value;
 
 use super::super::resource::{ResourceSchema, ServedResource};
 use super::super::schema::{ListType, StructuralSchema};
 
-/// The place in a kind's type that a value is at.
+/// The position of a value in its kind's type.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FieldTyping<'a> {
-    /// A built-in kind: told by the names of the fields.
+    /// A built-in kind: decided by the names of the fields.
     BuiltIn,
-    /// A custom kind: told by its schema; `None` below what it describes.
+    /// A custom kind: decided by its schema. `None` below what the schema describes.
     Custom(Option<&'a StructuralSchema>),
 }
 
-/// Keys of the built-in kinds' lists, by field name.
+/// The keys of built-in kinds' lists, by field name.
 const LIST_KEYS: &[(&str, &[&str])] = &[
     ("containers", &["name"]),
     ("initContainers", &["name"]),
@@ -73,7 +74,7 @@ impl<'a> FieldTyping<'a> {
         }
     }
 
-    /// Whether the map in the field `name` is one value.
+    /// Whether the map in the field `name` is atomic.
     pub(super) fn is_atomic_map(self, name: &str) -> bool {
         match self {
             Self::BuiltIn => ATOMIC_MAPS.contains(&name),
@@ -93,7 +94,7 @@ impl<'a> FieldTyping<'a> {
             |keys: &[&str]| ListType::Map(keys.iter().map(|key| (*key).to_owned()).collect());
         match name {
             "finalizers" => ListType::Set,
-            // A container's ports and a service's differ in their key.
+            // A container's ports and a service's have different keys.
             "ports"
                 if elements
                     .iter()
@@ -112,7 +113,7 @@ impl<'a> FieldTyping<'a> {
     }
 }
 
-/// The key part of a list's element, as `k:{…}` writes it.
+/// The key of a list's element, as in `k:{…}`.
 pub(super) fn key_of(element: &Value, keys: &[String]) -> Value {
     let part = |key: &String| {
         let value = element.get(key).cloned();

@@ -1,12 +1,13 @@
-//! Strategic merge: a merge patch that knows which lists of the built-in kinds are keyed, and its directives.
+//! Strategic merge: a merge patch with directives that knows which lists of the built-in kinds are
+//! keyed.
 
 use axum::body::Bytes;
 use serde_json::{Map, Value};
 
 use super::super::status::{StatusError, StatusResult};
 
-/// Which key tells the elements of a list apart, by the list's field name. What is not here is replaced as a whole.
-/// `ports` has two: a container's and a service's; the one its elements carry is taken.
+/// The key of a list's elements, by the list's field name. Other lists are replaced as a whole.
+/// `ports` has two keys, a container's and a service's; the one that its elements have is used.
 const MERGE_KEYS: &[(&str, &[&str])] = &[
     ("containers", &["name"]),
     ("initContainers", &["name"]),
@@ -197,7 +198,8 @@ fn merge_key(list: &str, elements: &[Value]) -> Option<&'static str> {
     carried.or(keys.first()).copied()
 }
 
-/// Orders what the patch's author knows of; what only the server has keeps its place behind what it followed.
+/// Orders the elements that the patch's author knows. Elements that only the server has keep their
+/// position.
 fn set_order(list: &mut [Value], order: &[Value], key: Option<&'static str>, in_patch: &[Value]) {
     let same = |element: &Value, wanted: &Value| match key {
         Some(key) => element[key] == wanted[key],

@@ -19,12 +19,13 @@ use super::super::status::{StatusError, StatusResult};
 use super::super::store::Txn;
 use super::{ResourceRequest, json_response};
 
-/// What a generated name ends with: no vowels, so no words.
+/// Characters of the suffix of generated names. No vowels, so that no words come out.
 const SUFFIX_CHARS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 pub(super) async fn create_resource(call: ResourceRequest) -> StatusResult<Response> {
     let render = ResponseFormat::negotiate_format(&call.headers, &call.params)?;
-    // Before the body is read: kubectl sends some of these in a form that is not known here.
+    // Before the body is read: kubectl sends some of these kinds in a format that is not supported
+    // here.
     kind::refuse_unrunnable(&call.resource)?;
     let mut object = call.read_body()?;
     let mut warnings = decode_object(&call.resource, &mut object, call.field_validation()?)?;
@@ -63,14 +64,15 @@ fn ensure_name(object: &mut Value) -> String {
         let mut random = rand::rng();
         let suffix =
             (0..5).map(|_| char::from(SUFFIX_CHARS[random.random_range(0..SUFFIX_CHARS.len())]));
-        // Kubernetes cuts the prefix so that the whole is a label.
+        // Kubernetes cuts the prefix so that the whole name is a DNS label.
         let name: String = prefix.chars().take(58).chain(suffix).collect();
         object["metadata"]["name"] = json!(name);
     }
     metadata_field(object, "name").to_owned()
 }
 
-/// Writes a new object, completed and checked. Also what server-side apply does with one that is not there.
+/// Completes, checks and writes a new object. Server-side apply uses it for objects that do not
+/// exist.
 pub(super) fn insert_object(
     txn: &mut Txn<'_>,
     resource: &Arc<ServedResource>,

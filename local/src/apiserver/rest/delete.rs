@@ -1,4 +1,4 @@
-//! DELETE: one object, or all that a selector names.
+//! DELETE: one object, or all that a selector matches.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) async fn delete_collection(call: ResourceRequest) -> StatusResult<Res
             .filter(|object| selector.matches_object(object))
             .collect();
         for key in objects.iter().map(|object| &object.key) {
-            // An earlier one may have taken this one along.
+            // The deletion of an earlier object may have removed this one.
             if let Some(object) = txn.get(key) {
                 lifecycle::delete_object(txn, &resource, &object, &options)?;
             }

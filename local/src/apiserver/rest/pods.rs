@@ -1,4 +1,4 @@
-//! What only pods have: binding to a node, and logs.
+//! The subresources of pods: binding to a node, and logs.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::super::status::{StatusError, StatusResult};
 use super::super::store::Txn;
 use super::{ResourceRequest, get_existing_object, json_response};
 
-/// Assigns a pod to a node; a pod is assigned once.
+/// Assigns a pod to a node. A pod can be assigned only once.
 pub(super) async fn bind_pod(call: ResourceRequest) -> StatusResult<Response> {
     let binding = call.read_body()?;
     let Some(node) = binding["target"]["name"]
@@ -61,7 +61,7 @@ pub(super) async fn bind_pod(call: ResourceRequest) -> StatusResult<Response> {
     ))
 }
 
-/// The output of one container.
+/// Returns the output of one container.
 pub(super) fn read_pod_log(call: &ResourceRequest) -> StatusResult<Response> {
     let options = PodLogOptions::parse_params(&call.params, &call.name, call.now)?;
     let object = call.store().read_state().get(&call.object_key()).cloned();
@@ -139,7 +139,7 @@ fn container_status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
         .find(|status| status["name"] == container)
 }
 
-/// Why a container has printed nothing yet, or never will.
+/// Explains why a container has printed nothing yet, or never will.
 fn explain_missing_log(pod: &Value, name: &str, container: &str) -> String {
     let said = |said: &Value, otherwise: &str| {
         let text = |field: &str| said[field].as_str().filter(|text| !text.is_empty());
@@ -168,12 +168,12 @@ fn is_terminal(pod: &Value) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// How many runs of the container there were before this one.
+/// How many runs of the container came before this one.
 fn restart_count(pod: &Value, container: &str) -> Option<i64> {
     container_status(pod, container).and_then(|status| status["restartCount"].as_i64())
 }
 
-/// Whether the run of the container that began after so many others is over.
+/// Whether the run with the restart count `run` has ended.
 fn has_ended(pod: &Value, container: &str, run: Option<i64>) -> bool {
     let ended = |status: &Value| {
         let (state, last) = (&status["state"], &status["lastState"]);

@@ -16,7 +16,8 @@ use super::super::status::{StatusError, StatusResult};
 use super::super::store::CommittedState;
 use super::{ResourceRequest, json_response};
 
-/// Where the next page starts, and the version the first page was of: a watch from there misses nothing.
+/// Where the next page starts, and the version of the first page. A watch from that version misses
+/// nothing.
 #[derive(Debug, Serialize, Deserialize)]
 struct ContinueToken {
     version: u64,
@@ -64,7 +65,8 @@ pub(super) fn list_resource(call: &ResourceRequest) -> StatusResult<Response> {
             .list_objects(call.resource.id(), namespace, after)
             .filter(|object| selector.matches_object(object));
         let objects: Vec<Arc<ApiObject>> = matching.by_ref().take(limit).cloned().collect();
-        // How many are left is told of whole tables only; looking through the rest of a selection is not worth it.
+        // The remaining items are counted only without a selector. With one it is not worth the
+        // search.
         let remaining = match selector.is_everything() {
             _ if limit == usize::MAX => 0,
             true => matching.count(),
@@ -102,7 +104,7 @@ fn parse_continue(token: &str) -> StatusResult<Option<ContinueToken>> {
         .ok_or_else(|| StatusError::bad_request("continue key is not valid"))
 }
 
-/// Reads are always of the latest version; a client that needs another one is told.
+/// Refuses reads of another version: reads are always of the latest one.
 pub(super) fn check_version(params: &QueryParams, state: &CommittedState) -> StatusResult<()> {
     let asked = match params.get_text("resourceVersion") {
         "" | "0" => return Ok(()),

@@ -1,4 +1,4 @@
-//! `kubectl auth can-i`: whoever has the token may do everything, and these reviews say so.
+//! `kubectl auth can-i`: whoever has the token may do everything. These reviews say so.
 
 use axum::body::Bytes;
 use axum::response::Response;
@@ -9,7 +9,7 @@ use super::super::request::{RequestInfo, content_type, parse_body};
 use super::super::status::{StatusError, StatusResult};
 use super::json_response;
 
-/// The answer to a review; `None` if the request is for something else.
+/// Answers a review. `None` if the request is for something else.
 pub(super) fn answer_review(
     method: &Method,
     place: &RequestInfo,

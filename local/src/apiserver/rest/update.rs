@@ -1,4 +1,4 @@
-//! PUT and PATCH: another version of an object.
+//! PUT and PATCH: update an object.
 
 use std::sync::Arc;
 
@@ -20,11 +20,11 @@ use super::super::status::{StatusCause, StatusError, StatusResult};
 use super::super::store::Txn;
 use super::{ResourceRequest, get_existing_object, json_response};
 
-/// The patches of every kind.
+/// The patch formats for every kind.
 const PATCHES: [&str; 3] = [JSON, MERGE, APPLY];
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
-/// Of Kubernetes' own kinds alone: it goes by their types.
+/// For Kubernetes' own kinds only, since it needs their types.
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 
@@ -35,7 +35,7 @@ pub(super) enum ObjectPart {
     Status,
 }
 
-/// What every change carries along.
+/// What every update needs.
 struct UpdateContext {
     resource: Arc<ServedResource>,
     part: ObjectPart,
@@ -115,7 +115,7 @@ pub(super) async fn patch_resource(
     .await
 }
 
-/// Server-side apply: the fields of the body are the manager's, and only those.
+/// Server-side apply: afterwards the manager owns exactly the fields of the body.
 async fn apply_resource(call: ResourceRequest, part: ObjectPart) -> StatusResult<Response> {
     let mut applied = parse_body(APPLY, &call.body)?;
     let key = call.object_key();
@@ -210,7 +210,7 @@ where
     Ok(json_response(code, text, &warnings))
 }
 
-/// Puts `new` in the place of `old`, keeping what the request may not change.
+/// Replaces `old` by `new`, and keeps the fields that the request may not change.
 fn replace_object(
     txn: &mut Txn<'_>,
     change: &UpdateContext,
@@ -269,14 +269,14 @@ fn check_identity(resource: &ServedResource, old: &ApiObject, new: &Value) -> St
     }
     let uid = metadata_field(new, "uid");
     if !uid.is_empty() && uid != old.uid {
-        // Unlike PUT's, a patch's is no precondition.
+        // A wrong UID in a patch is an invalid field, in a PUT a failed precondition.
         let cause = StatusCause::invalid_value("metadata.uid", &json!(uid), "field is immutable");
         return Err(StatusError::invalid_object(resource, name, &[cause]));
     }
     Ok(())
 }
 
-/// Fields of the metadata that the server alone writes.
+/// Keeps the metadata fields that only the server writes.
 fn keep_server_fields(old: &Value, new: &mut Value) {
     let fields = ensure_child_object(new, "metadata");
     for field in [
@@ -317,7 +317,8 @@ fn keep_other_part(resource: &ServedResource, part: ObjectPart, old: &Value, new
     }
 }
 
-/// The generation counts changes of what is asked for: not of metadata, and not of a status of its own.
+/// Counts changes of the spec in the generation: not changes of metadata, nor of a status
+/// subresource.
 fn set_generation(resource: &ServedResource, old: &Value, new: &mut Value) {
     let Some(generation) = old["metadata"]["generation"].as_i64() else {
         return;

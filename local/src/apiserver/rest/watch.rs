@@ -1,7 +1,7 @@
-//! Watches: replay what came after a version, then follow.
+//! Watches: replay the changes after a version, then follow.
 //!
-//! A watcher holds no queue, only its place in the log of changes. One that falls behind the log's start is told 410
-//! and cut off; it lists again.
+//! A watcher has no queue, only a position in the change log. If it falls behind the log's start,
+//! it gets 410 and is cut off; then it lists again.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ use super::super::status::{StatusError, StatusResult};
 use super::super::store::ObjectChange;
 use super::ResourceRequest;
 
-/// Changes or objects put into one chunk at most.
+/// Changes or objects in one chunk, at most.
 const CHUNK: usize = 256;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// For clients that set no `timeoutSeconds`.
@@ -39,9 +39,9 @@ struct WatchStream {
     selector: ObjectSelector,
     render: ResponseFormat,
     latest: tokio::sync::watch::Receiver<u64>,
-    /// Told up to here.
+    /// The last version that was sent.
     version: u64,
-    /// Objects that are there at the start, still to be told.
+    /// Objects that exist at the start and are not sent yet.
     initial: VecDeque<Arc<ApiObject>>,
     /// A bookmark marks the end of `initial`.
     mark_initial_end: bool,
@@ -94,8 +94,8 @@ pub(super) fn watch_resource(call: &ResourceRequest) -> StatusResult<Response> {
             .collect();
         watch.mark_initial_end = send_initial == Some(true) && bookmarks;
     } else if !from_now && let Ok(version) = asked.parse::<u64>() {
-        // One that is too old is told so by the first event, as in Kubernetes, and not by the
-        // status: after that, kube's watcher asks for the same version for ever.
+        // If the version is too old, the first event says so, as in Kubernetes, and not the HTTP
+        // status. After an error status kube's watcher asks for the same version for ever.
         watch.version = version;
     }
     drop(state);
@@ -204,7 +204,8 @@ impl WatchStream {
             match (before, after) {
                 (None, Some(object)) => chunk.extend(self.encode_event("ADDED", object)),
                 (Some(_), Some(object)) => chunk.extend(self.encode_event("MODIFIED", object)),
-                // Of an object that leaves the selection, its last state inside is told, at the version it left.
+                // When an object leaves the selection, its last selected state is sent, at the
+                // version of the change.
                 (Some(object), None) if change.new.is_some() => {
                     chunk.extend(self.encode_event("DELETED", &object.at_version(change.version)));
                 }
@@ -230,7 +231,7 @@ impl WatchStream {
         )
     }
 
-    /// An object with nothing but a version: all before it has been told.
+    /// An object with only a version: all changes before it have been sent.
     fn encode_bookmark(&self, end_of_initial: bool) -> Bytes {
         let mut meta =
             json!({"resourceVersion": self.version.to_string(), "creationTimestamp": null});

@@ -1,4 +1,4 @@
-//! Judging a value by a schema.
+//! Validates a value by a schema.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::super::status::StatusCause;
 use super::{ListType, StructuralSchema, join_path};
 
 impl StructuralSchema {
-    /// Everything in `value` that breaks the schema.
+    /// Lists everything in `value` that breaks the schema.
     pub(crate) fn validate_value(&self, value: &Value) -> Vec<StatusCause> {
         let mut causes = Vec::new();
         self.validate_at("", value, &mut causes);

@@ -1,4 +1,5 @@
-//! The recent changes, for watchers to replay. Bounded: who falls behind its start has to list again.
+//! The recent changes, for watchers to replay. The log is bounded: a watcher that falls behind its
+//! start has to list again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,19 +11,19 @@ pub(super) const MAX_CHANGES: usize = 10_000;
 /// Bytes of JSON kept in memory.
 const MAX_BYTES: usize = 32 << 20;
 
-/// One committed change. Versions follow one another without gaps.
+/// One committed change. Versions have no gaps.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectChange {
     pub(crate) version: u64,
     pub(crate) key: ObjectKey,
-    /// The object before; of a deletion, already carrying the deletion's version.
+    /// The object before the change. For a deletion it has the deletion's version already.
     pub(crate) old: Option<Arc<ApiObject>>,
     pub(crate) new: Option<Arc<ApiObject>>,
 }
 
 impl ObjectChange {
     fn text_size(&self) -> usize {
-        // `old` is shared with an earlier event or with the state before.
+        // `old` is shared with an earlier event or with the previous state.
         self.new
             .as_ref()
             .or(self.old.as_ref())
@@ -34,7 +35,7 @@ impl ObjectChange {
 pub(super) struct ChangeLog {
     events: VecDeque<ObjectChange>,
     bytes: usize,
-    /// Version of the last change that is no longer here.
+    /// Version of the last change that was dropped.
     floor: u64,
 }
 
@@ -58,7 +59,7 @@ impl ChangeLog {
         self.events.back().map_or(self.floor, |event| event.version)
     }
 
-    /// The changes after `version`, or `None` when some of them are gone.
+    /// The changes after `version`. `None` if some of them were dropped.
     pub(super) fn changes_after(
         &self,
         version: u64,

@@ -1,4 +1,5 @@
-//! All SQL of the embedded API: the objects, and the log of changes that watches replay after a restart.
+//! All SQL of the embedded API: the objects, and the change log, which watches replay after a
+//! restart.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,12 +24,12 @@ const MIGRATIONS: &[(&str, &str)] = &[(
         resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, old BLOB, new BLOB);",
 )];
 
-/// Rows in one statement: six parameters each, far below `SQLite`'s limit.
+/// Rows in one statement. Each has six parameters, so this is far below `SQLite`'s limit.
 const ROWS_PER_STATEMENT: usize = 500;
 
 pub(super) struct StoreDatabase {
     db: SqliteDb,
-    /// Changes written since the log was last cut.
+    /// Changes written since old ones were last deleted from the log.
     since_cut: usize,
 }
 
@@ -70,7 +71,7 @@ impl StoreDatabase {
         Ok((Self { db, since_cut: 0 }, state))
     }
 
-    /// One transaction for all changes of a batch.
+    /// Writes all changes of a batch in one transaction.
     pub(super) async fn commit_changes(&mut self, changes: &BatchChanges) -> sqlx::Result<()> {
         let mut transaction = self.db.begin().await?;
         for events in changes.events.chunks(ROWS_PER_STATEMENT) {
@@ -156,7 +157,7 @@ fn delete_objects(keys: &[&ObjectKey]) -> QueryBuilder<Sqlite> {
     query
 }
 
-/// Reads rows; gives the many keys of one table one string, and equal versions of an object one text.
+/// Reads rows. Keys of one table share one string, and equal versions of an object one text.
 #[derive(Default)]
 struct RowReader {
     resources: HashMap<String, Arc<str>>,

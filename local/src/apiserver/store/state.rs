@@ -128,7 +128,7 @@ impl CommittedState {
             .map(|(_, object)| object)
     }
 
-    /// At most `limit` changes after `version`, or `None` when some are gone.
+    /// At most `limit` changes after `version`. `None` if some of them were dropped.
     pub(crate) fn changes_after(&self, version: u64, limit: usize) -> Option<Vec<ObjectChange>> {
         Some(
             self.log

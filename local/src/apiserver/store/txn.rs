@@ -1,4 +1,4 @@
-//! One batch of writes: reads see the batch's own changes; a failed job's changes are undone.
+//! One batch of writes. Reads see the batch's own changes; a failed job's changes are undone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,25 +15,24 @@ use super::state::CommittedState;
 pub(crate) struct Txn<'a> {
     state: &'a CommittedState,
     changed: BTreeMap<ObjectKey, Option<Arc<ApiObject>>>,
-    /// UID → keys written in this batch that name it as owner; may name too many.
+    /// UID → keys written in this batch that name it as owner. May have too many keys.
     dependents: BTreeMap<String, BTreeSet<ObjectKey>>,
-    /// UID → key of objects written in this batch; may name too many.
+    /// UID → key of objects written in this batch. May have too many.
     uids: BTreeMap<String, ObjectKey>,
     events: Vec<ObjectChange>,
     undo: Vec<(ObjectKey, Option<Option<Arc<ApiObject>>>)>,
     now: Timestamp,
-    /// Removed in this job: what waited for them is looked at when the job ends.
+    /// Removed in this job. When the job ends, the objects that waited for them are checked.
     removed: Vec<Arc<ApiObject>>,
 }
 
-/// What a batch amounts to.
 #[derive(Debug)]
 pub(super) struct BatchChanges {
     pub(super) events: Vec<ObjectChange>,
     pub(super) objects: BTreeMap<ObjectKey, Option<Arc<ApiObject>>>,
 }
 
-/// A place to go back to.
+/// A position to roll back to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Savepoint {
     undo: usize,
@@ -80,7 +79,7 @@ impl<'a> Txn<'a> {
         }
     }
 
-    /// When the job was asked for.
+    /// When the job was requested.
     pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
@@ -116,7 +115,7 @@ impl<'a> Txn<'a> {
             .collect()
     }
 
-    /// The objects of one table, of one namespace or all.
+    /// The objects of one table, in one namespace or all.
     pub(crate) fn list_objects(
         &self,
         resource: &Arc<str>,
@@ -140,7 +139,7 @@ impl<'a> Txn<'a> {
             .collect()
     }
 
-    /// Whether the namespace holds anything of this table.
+    /// Whether the namespace has objects of this table.
     pub(crate) fn has_any(&self, resource: &Arc<str>, namespace: Option<&str>) -> bool {
         let first = ObjectKey::new(resource, namespace.unwrap_or_default(), "");
         let within = |key: &ObjectKey| {
@@ -187,7 +186,7 @@ impl<'a> Txn<'a> {
         Ok(object)
     }
 
-    /// Takes an object away; returns it as watchers are told, with the deletion's version.
+    /// Removes an object. Returns it as watchers get it, with the deletion's version.
     pub(crate) fn remove_object(&mut self, object: &ApiObject) -> Arc<ApiObject> {
         let version = self.next_version();
         let last = Arc::new(object.at_version(version));
@@ -201,7 +200,7 @@ impl<'a> Txn<'a> {
         last
     }
 
-    /// What this job has removed since this was last asked.
+    /// The objects that this job has removed since the last call.
     pub(crate) fn take_removed(&mut self) -> Vec<Arc<ApiObject>> {
         std::mem::take(&mut self.removed)
     }

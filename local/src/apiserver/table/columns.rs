@@ -9,15 +9,15 @@ use super::jsonpath;
 mod event;
 mod node;
 
-/// One column: where its cells come from.
+/// One column and the source of its cells.
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) description: String,
-    /// 0 is always shown, 1 with `-o wide`.
+    /// 0 is always shown, 1 only with `-o wide`.
     pub(super) priority: i64,
     source: ColumnSource,
-    /// Where an object has nothing to show.
+    /// The cell of an object that has no value.
     absent: Value,
 }
 
@@ -70,7 +70,8 @@ impl TableColumn {
     }
 
     pub(super) fn format(&self) -> &'static str {
-        // kubectl hides every other column with --no-headers=name; it finds the name by its format.
+        // kubectl hides all other columns with --no-headers=name. It finds the name column by its
+        // format.
         if self.name == "Name" { "name" } else { "" }
     }
 
@@ -152,7 +153,7 @@ pub(super) fn table_columns(resource: &ServedResource) -> Vec<TableColumn> {
             .map(TableColumn::from_printer_column)
             .collect(),
     };
-    // Events are known by what happened, not by their names.
+    // The useful name of an event is what happened, not its object name.
     if &**resource.id() != "events" {
         columns.insert(0, name);
     }
@@ -208,7 +209,7 @@ fn pod_ready(pod: &Value, _: Timestamp) -> Value {
     json!(format!("{ready}/{all}"))
 }
 
-/// How often containers were started again, and when the last of them had ended.
+/// The number of container restarts, and when a container last ended before one.
 fn pod_restarts(pod: &Value, now: Timestamp) -> Value {
     let counts = container_statuses(pod).filter_map(|status| status["restartCount"].as_i64());
     let count = counts.sum::<i64>();
@@ -226,7 +227,7 @@ fn pod_restarts(pod: &Value, now: Timestamp) -> Value {
     })
 }
 
-/// The phase, or what says more: init containers under way, a container's trouble, a deletion.
+/// The phase, or something more exact: running init containers, a container's error, a deletion.
 fn pod_status(pod: &Value, _: Timestamp) -> Value {
     let text = |value: &Value| {
         value
@@ -254,7 +255,7 @@ fn pod_status(pod: &Value, _: Timestamp) -> Value {
             |reason| format!("Init:{reason}"),
         );
     } else {
-        // As in Kubernetes, the first container has the last word.
+        // As in Kubernetes, the first container's reason wins.
         for status in container_statuses(pod).rev() {
             let state = &status["state"];
             if let Some(reason) =
@@ -277,7 +278,7 @@ fn pod_status(pod: &Value, _: Timestamp) -> Value {
     })
 }
 
-/// A time as kubectl tells it: how long ago, in the one or two units that matter.
+/// A time as in kubectl: how long ago, in one or two units.
 fn format_age(time: &Value, now: Timestamp) -> Value {
     let Some(at) = time.as_str().and_then(|at| at.parse::<Timestamp>().ok()) else {
         return json!("<unknown>");

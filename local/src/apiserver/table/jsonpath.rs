@@ -1,8 +1,8 @@
-//! The paths of printer columns: fields, escaped dots, indexes, and one filter by equality.
+//! The JSON paths of printer columns: fields, escaped dots, indexes, and one filter by equality.
 
 use serde_json::Value;
 
-/// The first value the path leads to.
+/// Finds the first value at the path.
 pub(super) fn find_path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     let mut at = object;
     let mut rest = path
@@ -23,7 +23,7 @@ pub(super) fn find_path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> 
     Some(at).filter(|value| !value.is_null())
 }
 
-/// The field's name without its escapes, and what follows it.
+/// The field's name without escapes, and the rest of the path.
 fn take_field(text: &str) -> (String, &str) {
     let mut name = String::new();
     let mut chars = text.char_indices();

@@ -1,4 +1,4 @@
-//! Commits: read, and made.
+//! Reads and makes commits.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use super::{BareRepo, git_command, run_to_end};
 pub(crate) struct GitSignature {
     pub(crate) name: String,
     pub(crate) email: String,
-    /// RFC 3339, with the zone it was written in.
+    /// RFC 3339, with its original time zone.
     pub(crate) date: String,
 }
 
@@ -24,13 +24,13 @@ pub(crate) struct GitCommit {
     pub(crate) message: String,
 }
 
-/// Ten fields a commit, each ended by NUL, which no commit can contain.
+/// Ten fields per commit, each followed by NUL, which no commit can contain.
 const LOG_FORMAT: &str =
     "--format=tformat:%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B";
 const FIELDS_PER_COMMIT: usize = 10;
 
 impl BareRepo {
-    /// Commits of a range as `a..b` or of one hash, newest first, at most `limit`.
+    /// The commits of a range such as `a..b`, or from one hash on, newest first, at most `limit`.
     pub(crate) async fn list_commits(
         &self,
         range: &str,
@@ -60,7 +60,7 @@ impl BareRepo {
             .context("git rev-list --count gave no number")
     }
 
-    /// Makes a commit; `author` commits it too.
+    /// Makes a commit. `author` is the committer, too.
     pub(crate) async fn commit_tree(
         &self,
         tree: &str,
@@ -85,7 +85,8 @@ impl BareRepo {
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
-    /// What a push brought to a branch, oldest first, at most `limit`; `before` is `None` for a new branch.
+    /// The new commits of a push to a branch, oldest first, at most `limit`. `before` is `None` for
+    /// a new branch.
     pub(crate) async fn list_pushed_commits(
         &self,
         branch: &str,
@@ -105,12 +106,12 @@ impl BareRepo {
         Ok(commits)
     }
 
-    /// The paths each of these commits added, removed and modified against its first parent.
+    /// The paths that each of these commits added, removed and modified against its first parent.
     pub(crate) async fn list_changed_paths(
         &self,
         commits: &[GitCommit],
     ) -> anyhow::Result<HashMap<String, ChangedPaths>> {
-        // One named twice would be answered twice.
+        // git would answer twice for a hash that is there twice.
         let hashes: BTreeSet<&str> = commits.iter().map(|commit| commit.sha.as_str()).collect();
         let input: String = hashes.iter().map(|sha| format!("{sha}\n")).collect();
         let args = [

@@ -1,25 +1,25 @@
-//! What changed between two commits, file by file.
+//! The changes between two commits, file by file.
 
 use super::BareRepo;
 use crate::github::store::PullStats;
 
-/// GitHub leaves a longer patch out.
+/// GitHub leaves out a longer patch.
 const LARGEST_PATCH: usize = 100_000;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileChange {
-    /// The blob after the change; before it for a removed file.
+    /// The blob after the change. For a removed file the blob before it.
     pub(crate) sha: String,
     pub(crate) path: String,
     pub(crate) previous: Option<String>,
     pub(crate) status: &'static str,
     pub(crate) additions: i64,
     pub(crate) deletions: i64,
-    /// Hunks only; none for a binary file.
+    /// Hunks only. `None` for a binary file.
     pub(crate) patch: Option<String>,
 }
 
-/// How a head stands to a base.
+/// How a head relates to a base.
 pub(crate) struct CommitComparison {
     pub(crate) merge_base: String,
     pub(crate) ahead: i64,
@@ -38,7 +38,7 @@ impl CommitComparison {
 }
 
 impl BareRepo {
-    /// The files that differ between two commits; renames are found.
+    /// The files that differ between two commits. Renames are detected.
     pub(crate) async fn diff_files(&self, old: &str, new: &str) -> anyhow::Result<Vec<FileChange>> {
         let common = [
             "diff",
@@ -68,7 +68,7 @@ impl BareRepo {
         Ok(files)
     }
 
-    /// `None` where the two have no common history.
+    /// `None` if the two have no common history.
     pub(crate) async fn compare_commits(
         &self,
         base: &str,
@@ -86,7 +86,7 @@ impl BareRepo {
         }))
     }
 
-    /// What a pull request shows as its size.
+    /// The size that a pull request shows.
     pub(crate) async fn compute_pull_stats(
         &self,
         base: &str,
@@ -117,7 +117,7 @@ impl BareRepo {
     }
 }
 
-/// `:mode mode sha sha STATUS\0path\0` and, for renames, one path more.
+/// Parses `:mode mode sha sha STATUS\0path\0`; renames have one more path.
 fn parse_raw(text: &str) -> Vec<FileChange> {
     let mut files = Vec::new();
     let mut words = text.split('\0');
@@ -152,7 +152,8 @@ fn parse_raw(text: &str) -> Vec<FileChange> {
     files
 }
 
-/// `added\tremoved\tpath\0`, and for renames `added\tremoved\t\0old\0new\0`; `-` for binary files.
+/// Parses `added\tremoved\tpath\0`, and for renames `added\tremoved\t\0old\0new\0`. Binary files
+/// have `-`.
 fn parse_numstat(text: &str) -> Vec<(i64, i64)> {
     let mut numbers = Vec::new();
     let mut words = text.split('\0');
@@ -169,10 +170,10 @@ fn parse_numstat(text: &str) -> Vec<(i64, i64)> {
     numbers
 }
 
-/// One entry a file, in git's order: its hunks.
+/// The hunks of each file, in git's order.
 fn split_patches(text: &str) -> Vec<Option<String>> {
     let mut patches = Vec::new();
-    // Lines of content begin with a space, `+`, `-` or `\`, so this is always a heading.
+    // Content lines begin with a space, `+`, `-` or `\`, so this is always a header.
     let text = format!("\n{text}");
     for part in text.split("\ndiff --git ").skip(1) {
         let hunks = part

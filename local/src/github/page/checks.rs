@@ -11,7 +11,7 @@ use crate::github::{
     store::{StoredCheckRun, StoredRepo, StoredStatus},
 };
 
-/// A line of the list.
+/// A row of the list.
 pub(super) struct CheckRow {
     pub(super) class: &'static str,
     pub(super) sign: &'static str,
@@ -42,7 +42,7 @@ impl CheckRow {
                 .split_whitespace()
                 .collect::<Vec<_>>()
                 .join(" "),
-            // The routes take http(s) addresses only.
+            // The routes accept only http(s) URLs.
             href: href.cloned(),
         }
     }
@@ -71,7 +71,8 @@ impl From<&StoredCheckRun> for CheckRow {
     }
 }
 
-/// The newest of each name on a commit. A check run leads to its own page, which leads on.
+/// The newest status and check run of each name on a commit. A check run links to its page, which
+/// has the details link.
 pub(super) async fn list_check_rows(
     context: &FakeGithubContext,
     repo: &StoredRepo,

@@ -1,4 +1,4 @@
-//! Commits: one, a branch's, and those between two.
+//! Pages of one commit, of a branch's commits, and of the commits between two.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -15,13 +15,13 @@ use crate::github::{
     store::StoredRepo,
 };
 
-/// As many as a page shows of each.
+/// At most so many are shown on a page.
 pub(super) const MOST_COMMITS: usize = 250;
 const MOST_FILES: usize = 300;
-/// What everything differs from that has no parent.
+/// The tree that a commit without a parent is compared with.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
-/// How a line of a diff is coloured.
+/// The CSS class of a line of a diff.
 pub(super) fn line_class(line: &str) -> &'static str {
     match line.as_bytes().first() {
         Some(b'+') => "add",
@@ -31,7 +31,7 @@ pub(super) fn line_class(line: &str) -> &'static str {
     }
 }
 
-/// What differs between two commits, as far as a page shows it, and how many files do.
+/// The differences between two commits, as many as a page shows, and the total number of files.
 pub(super) async fn diff_files_for_page(
     git: &BareRepo,
     old: &str,
@@ -135,8 +135,8 @@ struct ComparePage {
     total: i64,
 }
 
-/// `A...B` as a push names it: a new branch has no `A`, one that is gone no `B`. One name alone is
-/// held against the default branch.
+/// `A...B` as in a push event: a new branch has no `A`, a deleted one no `B`. A single name is
+/// compared with the default branch.
 pub(super) async fn show_comparison(
     State(context): State<FakeGithubContext>,
     Path((owner, name, range)): Path<(String, String, String)>,

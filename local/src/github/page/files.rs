@@ -1,4 +1,4 @@
-//! Folders and files of a commit.
+//! Pages of the folders and files of a commit.
 
 use askama::Template;
 use axum::{
@@ -18,7 +18,7 @@ use crate::github::{
     store::StoredRepo,
 };
 
-/// A longer file is there raw.
+/// A longer file is only shown raw.
 pub(super) const LONGEST_TEXT: u64 = 512 << 10;
 
 type FilePagePath = Path<(String, String, String)>;
@@ -42,7 +42,7 @@ struct FilePage {
     text: Option<String>,
 }
 
-/// A revision and a path in it: of the ways to cut the two apart, the first that names a commit.
+/// Splits a revision from a path. Takes the first split whose revision is a commit.
 async fn split_rev_and_path(
     git: &BareRepo,
     rest: &str,
@@ -61,7 +61,7 @@ async fn split_rev_and_path(
     Err(RestError::NotFound)
 }
 
-/// Links to what is in a folder, folders first.
+/// Links to the entries of a folder, folders first.
 pub(super) fn link_entries(
     repo: &StoredRepo,
     rev: &str,
@@ -119,7 +119,7 @@ pub(super) async fn show_folder(
 
 async fn find_file(git: &BareRepo, rest: &str) -> Result<(String, TreeEntry), RestError> {
     let (rev, commit, path) = split_rev_and_path(git, rest).await?;
-    // Of no path git makes a mistake, not nothing.
+    // git fails on an empty path, instead of finding nothing.
     if path.is_empty() {
         return Err(RestError::NotFound);
     }
@@ -143,7 +143,7 @@ pub(super) async fn show_file(
     })
 }
 
-/// What a file holds, if a page can show it.
+/// The content of a file, if a page can show it.
 pub(super) async fn read_text(
     git: &BareRepo,
     file: &TreeEntry,

@@ -1,13 +1,14 @@
-//! Markdown as GitHub shows it, and nothing in it that a page would obey.
+//! Renders Markdown as on GitHub, without anything that a browser would obey.
 //!
-//! Of HTML within it the [`ALLOWED_TAGS`] come through, without attributes and always closed; comments
-//! vanish, all else is text. A link leads to `http`, `https` or `mailto`; an image is a link.
+//! Of HTML in it the [`ALLOWED_TAGS`] stay, without attributes and always closed. Comments are
+//! removed, everything else becomes text. A link leads to `http`, `https` or `mailto`; an image
+//! becomes a link.
 
 use std::{fmt::Write as _, mem};
 
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
-/// GitHub's limit of a comment; a description may be as long.
+/// GitHub's limit for a comment. A description may be as long.
 const LONGEST: usize = 65_536;
 
 const ALLOWED_TAGS: [&str; 29] = [
@@ -42,7 +43,7 @@ const ALLOWED_TAGS: [&str; 29] = [
     "tr",
 ];
 
-/// Tags that nothing can stand in.
+/// Tags without content.
 const VOID_TAGS: [&str; 2] = ["br", "hr"];
 
 pub(super) fn to_html(text: &str) -> String {
@@ -51,7 +52,7 @@ pub(super) fn to_html(text: &str) -> String {
         .nth(LONGEST)
         .map_or(text.len(), |(end, _)| end);
     let mut markup = HtmlSanitizer::default();
-    // The HTML of one block comes line by line.
+    // The HTML of one block comes in several events, line by line.
     let mut block: Option<String> = None;
     let mut events = Vec::new();
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
@@ -75,7 +76,7 @@ pub(super) fn to_html(text: &str) -> String {
             Event::End(TagEnd::Link | TagEnd::Image) => {
                 events.push(Event::InlineHtml("</a>".into()));
             }
-            // In comments GitHub breaks lines where their author did.
+            // In comments GitHub keeps the author's line breaks.
             Event::SoftBreak => events.push(Event::HardBreak),
             other => events.push(other),
         }
@@ -86,7 +87,7 @@ pub(super) fn to_html(text: &str) -> String {
     page
 }
 
-/// Without `href` where the target is none to follow.
+/// Without `href` if the target is not allowed.
 fn anchor_tag(target: &str) -> CowStr<'static> {
     let lower = target.trim().to_ascii_lowercase();
     let is_known = ["http://", "https://", "mailto:", "#"]
@@ -101,7 +102,7 @@ fn anchor_tag(target: &str) -> CowStr<'static> {
     tag.into()
 }
 
-/// The tags of an author that are open.
+/// Keeps track of the author's open tags.
 #[derive(Default)]
 struct HtmlSanitizer {
     open: Vec<&'static str>,
@@ -134,7 +135,7 @@ impl HtmlSanitizer {
         admitted
     }
 
-    /// What stands in the place of `<tag>`; `None` for one that is not known.
+    /// The replacement for `<tag>`. `None` if the tag is not allowed.
     fn sanitize_tag(&mut self, tag: &str) -> Option<String> {
         let (closes, tag) = match tag.strip_prefix('/') {
             Some(tag) => (true, tag),
@@ -152,7 +153,7 @@ impl HtmlSanitizer {
             self.open.push(name);
             return Some(format!("<{name}>"));
         }
-        // One that was never opened closes nothing of ours.
+        // An end tag that was never opened must not close one of ours.
         let Some(at) = self.open.iter().rposition(|open| *open == name) else {
             return Some(String::new());
         };
@@ -171,7 +172,7 @@ fn end_tags(open: Vec<&str>) -> String {
     })
 }
 
-/// Entities stay what they are: they are nothing but characters.
+/// Entities are kept, since they are only characters.
 fn escape_text(text: &str, into: &mut String) {
     for letter in text.chars() {
         match letter {

@@ -47,7 +47,7 @@ async fn list_public_repos(
 struct AccountPage {
     frame: PageLayout,
     account: StoredAccount,
-    /// What it belongs to, or who belongs to it.
+    /// The heading of `ties`, which are its organisations or its members.
     tied: &'static str,
     ties: Vec<StoredAccount>,
     token: Option<String>,
@@ -59,7 +59,7 @@ pub(super) async fn show_account(
     Path(login): Path<String>,
 ) -> RestResult {
     let Some(account) = context.store.find_account_by_login(&login).await? else {
-        // No account, so perhaps a part of the API that is not there.
+        // No such account: perhaps a part of GitHub's API that is not implemented.
         return Err(RestError::Unbuilt(format!("GET /{login}")));
     };
     if let (AccountKind::Bot, Some(slug)) = (account.kind, account.login.strip_suffix("[bot]")) {
@@ -112,7 +112,7 @@ async fn show_app(context: &FakeGithubContext, app: StoredApp) -> RestResult {
     })
 }
 
-/// The page of its App, which lists it.
+/// Shows the page of its App, which lists it.
 pub(super) async fn show_installation(
     State(context): State<FakeGithubContext>,
     Path(id): Path<i64>,

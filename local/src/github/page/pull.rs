@@ -1,4 +1,4 @@
-//! A pull request: what was said, its checks, its commits and files.
+//! Pages of a pull request: its conversation, checks, commits and files.
 
 use askama::Template;
 use axum::{
@@ -29,7 +29,7 @@ pub(super) fn pull_state_label(pull: &StoredPull) -> &'static str {
     }
 }
 
-/// The three pages of a pull request.
+/// The tabs of a pull request, one for each of its pages.
 fn build_tabs(pull: &StoredPull, here: &str) -> Vec<HtmlLink> {
     vec![
         HtmlLink::new("Conversation", here),
@@ -44,7 +44,7 @@ fn build_tabs(pull: &StoredPull, here: &str) -> Vec<HtmlLink> {
     ]
 }
 
-/// What every page of a pull request begins with.
+/// The start of every page of a pull request.
 struct PullPageHead {
     frame: PageLayout,
     home: String,
@@ -118,7 +118,7 @@ impl From<&store::StoredComment> for CommentView {
     }
 }
 
-/// Somebody in whose name a person at a terminal may comment.
+/// An account that a person at a terminal may comment as.
 struct TerminalCommenter {
     login: String,
     role: String,
@@ -164,7 +164,7 @@ pub(super) async fn show_conversation(
     })
 }
 
-/// Everybody whose token is in a file, with what makes them say something.
+/// All accounts whose token is in a file, with the command line to comment.
 async fn list_terminal_commenters(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -191,7 +191,7 @@ async fn list_terminal_commenters(
     Ok(voices)
 }
 
-/// What an account is to a repository, in words.
+/// Describes the role of an account in a repository.
 async fn describe_role(
     context: &FakeGithubContext,
     repo: &StoredRepo,
@@ -220,13 +220,13 @@ async fn describe_role(
     Ok(format!("{tie}, permission {may}"))
 }
 
-/// Where the commits and files of a pull request begin.
+/// The commit that the commits and files of a pull request are compared with.
 async fn find_diff_base(git: &BareRepo, pull: &StoredPull) -> Result<String, RestError> {
     let base = git.find_merge_base(&pull.base_sha, &pull.head_sha).await?;
     Ok(base.unwrap_or_else(|| pull.base_sha.clone()))
 }
 
-/// The change as git writes it.
+/// The change in git's format.
 async fn show_raw_diff(
     context: &FakeGithubContext,
     (owner, name, number): (&str, &str, &str),
@@ -310,7 +310,7 @@ pub(super) async fn show_pull_files(
     })
 }
 
-/// A commit of a pull request, also after it was pushed away.
+/// A commit of a pull request, even if it was pushed away.
 pub(super) async fn show_pull_commit(
     State(context): State<FakeGithubContext>,
     Path((owner, name, number, sha)): Path<(String, String, String, String)>,

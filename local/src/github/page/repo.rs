@@ -1,4 +1,4 @@
-//! A repository: its files, branches, pull requests.
+//! Pages of a repository: its files, branches and pull requests.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -33,7 +33,7 @@ pub(super) async fn show_repo(
     State(context): State<FakeGithubContext>,
     Path((owner, name)): RepoPagePath,
 ) -> RestResult {
-    // GitHub leads from what is cloned to the page.
+    // GitHub redirects the clone URL to the page.
     let (repo, git) = find_public_repo(&context, &owner, name.trim_end_matches(".git")).await?;
     let tip = git.find_branch_tip(DEFAULT_BRANCH).await?;
     let (mut files, mut readme) = (Vec::new(), None);

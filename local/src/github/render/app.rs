@@ -1,4 +1,4 @@
-//! Apps, installations, check runs, deliveries.
+//! Renders Apps, installations, check runs and deliveries.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::github::{
     },
 };
 
-/// What an App hears of: all that the stand-in sends beside `ping` and `installation`.
+/// The events of an App: all that the stand-in sends besides `ping` and `installation`.
 pub(crate) const APP_EVENTS: &[&str] = &[
     "check_run",
     "create",
@@ -105,7 +105,7 @@ impl JsonRenderer<'_> {
         })
     }
 
-    /// A check run as webhooks show it: its suite is spelt out.
+    /// A check run as in webhooks: with its whole check suite.
     pub(crate) fn render_webhook_check_run(
         &self,
         repo: &StoredRepo,
@@ -131,7 +131,7 @@ impl JsonRenderer<'_> {
         value
     }
 
-    /// One entry of the list of deliveries; `None` while unsent.
+    /// An entry of the list of deliveries. `None` if it is unsent.
     pub(crate) fn render_delivery(&self, row: &StoredDelivery) -> Option<Value> {
         let answer = row.answer.as_ref()?;
         let seconds =
@@ -152,7 +152,7 @@ impl JsonRenderer<'_> {
         }))
     }
 
-    /// A delivery with what was sent and answered.
+    /// A delivery with its request and response.
     pub(crate) fn render_full_delivery(&self, row: &StoredDelivery) -> Option<Value> {
         let answer = row.answer.as_ref()?;
         let mut value = self.render_delivery(row)?;

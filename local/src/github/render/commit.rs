@@ -1,4 +1,4 @@
-//! Commits, changed files, statuses, comparisons.
+//! Renders commits, changed files, statuses and comparisons.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::github::{
 };
 
 impl JsonRenderer<'_> {
-    /// The form of REST. Accounts are not looked up: an address in a commit proves nothing.
+    /// A commit as in REST. Accounts are not looked up: an address in a commit proves nothing.
     pub(crate) fn render_commit(&self, repo: &StoredRepo, commit: &GitCommit) -> Value {
         let api = self.repo_url(repo);
         let page = self.repo_html_url(repo);
@@ -39,7 +39,7 @@ impl JsonRenderer<'_> {
         })
     }
 
-    /// The form of `git/commits`.
+    /// A commit as in `git/commits`.
     pub(crate) fn render_git_commit(&self, repo: &StoredRepo, commit: &GitCommit) -> Value {
         let mut value = self.render_commit(repo, commit);
         let inner = value["commit"].take();
@@ -80,7 +80,7 @@ impl JsonRenderer<'_> {
         value
     }
 
-    /// A status in a combined answer; with its creator it is the long form.
+    /// A status as in a combined status. With its creator it has the long form.
     pub(crate) fn render_status(
         &self,
         repo: &StoredRepo,

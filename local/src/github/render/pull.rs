@@ -1,4 +1,4 @@
-//! Pull requests, the issues they are too, comments, labels.
+//! Renders pull requests, also as issues, their comments and labels.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ impl JsonRenderer<'_> {
         format!("{}/pull/{}", self.repo_html_url(&pull.repo), pull.number)
     }
 
-    /// The form of lists.
+    /// A pull request as in lists.
     pub(crate) fn render_simple_pull(&self, pull: &StoredPull) -> Value {
         let api = self.repo_url(&pull.repo);
         let url = format!("{api}/pulls/{}", pull.number);
@@ -106,7 +106,7 @@ impl JsonRenderer<'_> {
         value
     }
 
-    /// The pull request as the issue it is too.
+    /// The pull request as an issue.
     pub(crate) fn render_issue(&self, pull: &StoredPull) -> Value {
         let api = self.repo_url(&pull.repo);
         let url = format!("{api}/issues/{}", pull.number);

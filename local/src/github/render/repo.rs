@@ -1,4 +1,4 @@
-//! Repositories, refs, files.
+//! Renders repositories, refs and files.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::github::{
     store::{AccountKind, StoredRepo},
 };
 
-/// Branch a repository begins with, and the stand-in's only default.
+/// The first branch of a repository, and the only default branch of the stand-in.
 pub(crate) const DEFAULT_BRANCH: &str = "main";
 
-/// `keys` below, each an address under the repository's own.
+/// Keys of a repository, with their URLs below the repository's own.
 const REPO_URL_TEMPLATES: &[(&str, &str)] = &[
     ("archive_url", "/{archive_format}{/ref}"),
     ("assignees_url", "/assignees{/user}"),
@@ -86,7 +86,7 @@ impl JsonRenderer<'_> {
         value
     }
 
-    /// The long form, with exactly the keys that REST and webhooks both know.
+    /// The long form, with exactly the keys that REST and webhooks share.
     pub(crate) fn render_repo(&self, repo: &StoredRepo) -> Value {
         let page = self.repo_html_url(repo);
         let mut value = self.render_simple_repo(repo);
@@ -130,7 +130,7 @@ impl JsonRenderer<'_> {
         value
     }
 
-    /// What `GET /repos/{owner}/{repo}` gives to a caller of that role.
+    /// The form of `GET /repos/{owner}/{repo}` for a caller with this role.
     pub(crate) fn render_full_repo(
         &self,
         repo: &StoredRepo,
@@ -161,7 +161,7 @@ impl JsonRenderer<'_> {
         value
     }
 
-    /// A push's repository: its owner is a person with name, and times are numbers.
+    /// The form of push events: its owner has a name, and times are numbers.
     pub(crate) fn render_pushed_repo(&self, repo: &StoredRepo) -> Value {
         let mut value = self.render_repo(repo);
         let seconds = |time: &str| {
@@ -201,7 +201,7 @@ impl JsonRenderer<'_> {
         })
     }
 
-    /// An entry of a folder; with `content`, the file itself.
+    /// An entry of a folder, or with `content` the file itself.
     pub(crate) fn render_content(
         &self,
         repo: &StoredRepo,
@@ -242,7 +242,7 @@ impl JsonRenderer<'_> {
     }
 }
 
-/// GitHub breaks base64 after 60 characters, and readers must bear it.
+/// GitHub breaks base64 after 60 characters, so clients must accept that.
 fn wrap_base64(text: &str) -> String {
     let mut wrapped = String::with_capacity(text.len() + text.len() / 60 + 1);
     for line in text.as_bytes().chunks(60) {

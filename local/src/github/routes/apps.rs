@@ -1,4 +1,4 @@
-//! An App about itself: where it is installed, its tokens, its deliveries.
+//! Routes of an App: its installations, tokens and deliveries.
 
 use axum::{
     Json,
@@ -171,7 +171,7 @@ fn narrow_permissions(wanted: &Value, have: &AppPermissions) -> Result<AppPermis
     }
 }
 
-/// The repositories a token is narrowed to; `None` for all.
+/// The repositories that a token is narrowed to. `None` for all.
 async fn choose_repositories(
     context: &FakeGithubContext,
     installation: &StoredInstallation,
@@ -231,7 +231,7 @@ pub(super) async fn list_accessible_repos(
     paging.reply_with_links(total, json!({"total_count": total, "repositories": page}))
 }
 
-/// Pages by `cursor`, the id before which to go on.
+/// Pages by `cursor`, the id before which the next page begins.
 pub(super) async fn list_deliveries(
     State(context): State<FakeGithubContext>,
     caller: Caller,
@@ -246,7 +246,7 @@ pub(super) async fn list_deliveries(
         ),
         None => None,
     };
-    // One more than asked for tells whether there is another page.
+    // One more than requested shows whether there is another page.
     let limit = i64::try_from(paging.per_page)
         .unwrap_or(i64::MAX)
         .saturating_add(1);
@@ -298,7 +298,7 @@ async fn find_own_delivery(
         .ok_or(RestError::NotFound)
 }
 
-/// Sends the same payload under the same delivery id once more.
+/// Sends the same payload again, with the same delivery id.
 pub(super) async fn redeliver_delivery(
     State(context): State<FakeGithubContext>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Check runs, which only Apps write.
+//! Routes of check runs, which only Apps write.
 
 use axum::{
     Json,
@@ -42,7 +42,7 @@ struct CheckOutputBody {
     annotations: Vec<CheckAnnotationBody>,
 }
 
-/// A remark on lines of a file. GitHub keeps adding those of each request.
+/// An annotation on lines of a file. Each request adds its annotations, as on GitHub.
 #[derive(Deserialize, Serialize)]
 struct CheckAnnotationBody {
     path: String,
@@ -56,7 +56,7 @@ struct CheckAnnotationBody {
     raw_details: Option<String>,
 }
 
-/// GitHub's own bounds: annotations of one request, bytes of a text.
+/// GitHub's limits: annotations of one request, bytes of a text.
 const MOST_ANNOTATIONS: usize = 50;
 const LONGEST_TEXT: usize = 65_535;
 
@@ -139,9 +139,9 @@ impl CheckRunBody {
             .map_or(Ok(()), CheckOutputBody::validate_output)
     }
 
-    /// Lays what is given over what is there.
+    /// Overwrites `fields` with what the body contains.
     fn apply_to_fields(self, fields: &mut CheckRunFields) {
-        // A conclusion completes a run even when nobody says so.
+        // A conclusion completes a run, even without a status.
         if self.conclusion.is_some() {
             fields.status = "completed".to_owned();
             fields.conclusion = self.conclusion;
@@ -315,7 +315,7 @@ pub(super) async fn list_annotations(
     })
 }
 
-/// What the button "Re-run" does: the App is told, nothing else happens.
+/// The button "Re-run": sends a webhook to the App and does nothing else.
 pub(super) async fn rerequest_check_run(
     State(context): State<FakeGithubContext>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Commits and comparisons, and what hangs on a commit.
+//! Routes of commits and comparisons, and of what belongs to a commit.
 
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::github::{
     store::StoredRepo,
 };
 
-/// GitHub's own bounds.
+/// GitHub's limits.
 const MOST_COMMITS: usize = 10_000;
 const MOST_FILES: usize = 300;
 
@@ -47,7 +47,7 @@ pub(super) async fn list_commits(
     })
 }
 
-/// `commits/{ref}` and what may follow it; a ref may have slashes.
+/// `commits/{ref}` and the resources below it. A ref may have slashes.
 pub(super) async fn get_commit_resource(
     State(context): State<FakeGithubContext>,
     caller: Caller,
@@ -89,7 +89,7 @@ async fn reply_with_commit(
     let commit = git.read_commit(sha).await?;
     let files = match commit.parents.first() {
         Some(parent) => git.diff_files(parent, sha).await?,
-        // git's own empty tree: a first commit adds everything.
+        // git's empty tree: a first commit adds everything.
         None => {
             git.diff_files("4b825dc642cb6eb9a060e54bf8d69288fbee4904", sha)
                 .await?

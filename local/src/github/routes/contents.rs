@@ -1,4 +1,4 @@
-//! Files and folders at a commit.
+//! Routes of files and folders at a commit.
 
 use axum::{
     body::Body,
@@ -17,7 +17,7 @@ use crate::github::{
     response::{RestError, RestResult, reply_json},
 };
 
-/// GitHub gives larger files raw only.
+/// GitHub returns larger files only raw.
 const LARGEST_JSON: u64 = 1024 * 1024;
 
 pub(super) async fn get_root_content(

@@ -1,4 +1,4 @@
-//! Comments and labels. Every issue of the stand-in is a pull request.
+//! Routes of comments and labels. Every issue of the stand-in is a pull request.
 
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -136,7 +136,7 @@ async fn find_comment(
     Ok((repo, comment))
 }
 
-/// One's own comment, or anybody's for who can push.
+/// The caller's own comment; anybody's if the caller can push.
 async fn own_comment(
     context: &FakeGithubContext,
     caller: &Caller,
@@ -263,7 +263,7 @@ pub(super) async fn list_issue_labels(
     })
 }
 
-/// `{"labels": [..]}` or the bare list; a label is a name or `{"name": ..}`.
+/// `{"labels": [..]}` or only the list. A label is a name or `{"name": ..}`.
 fn parse_label_names(input: &Value) -> Option<Vec<String>> {
     let list = input.get("labels").unwrap_or(input).as_array()?;
     list.iter()

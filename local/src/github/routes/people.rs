@@ -1,4 +1,4 @@
-//! Users, organisations, memberships.
+//! Routes of users, organisations and memberships.
 
 use axum::{
     extract::{Path, State},
@@ -71,7 +71,7 @@ pub(super) async fn get_org(
     )
 }
 
-/// 204 for a member, 404 for none; who may not know is sent to the public list.
+/// 204 for a member, 404 for others. A caller who may not know is redirected to the public members.
 pub(super) async fn check_membership(
     State(context): State<FakeGithubContext>,
     caller: Caller,
@@ -108,7 +108,7 @@ pub(super) async fn check_membership(
     }
 }
 
-/// Nobody shows a membership to the public here.
+/// No membership is public here.
 pub(super) async fn check_public_membership() -> RestError {
     RestError::NotFound
 }

@@ -1,4 +1,4 @@
-//! Pull requests.
+//! Routes of pull requests.
 
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::github::{
     store::{StoredPull, StoredRepo},
 };
 
-/// GitHub shows no more files and commits of a pull request.
+/// GitHub's limits for the files and commits of a pull request.
 const MOST_FILES: usize = 3000;
 const MOST_COMMITS: usize = 250;
 
@@ -131,7 +131,7 @@ pub(super) struct UpdatePullBody {
     base: Option<String>,
 }
 
-/// The author may change what is theirs; for everything else one needs to be able to push.
+/// Finds a pull request that the caller may change: its author, or a user who can push.
 async fn check_author(
     context: &FakeGithubContext,
     caller: &Caller,
@@ -179,7 +179,7 @@ pub(super) async fn update_pull(
     )
 }
 
-/// Title, body and base; Apps are told of what was there before.
+/// Changes title, body and base. The webhook has the old values.
 async fn edit_pull(
     context: &FakeGithubContext,
     mut pull: StoredPull,
@@ -277,7 +277,7 @@ pub(super) async fn list_pull_commits(
     })
 }
 
-/// Nobody can review here, so there is none to show.
+/// Nobody can review here, so the list is empty.
 pub(super) async fn list_reviews(
     State(context): State<FakeGithubContext>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Branches and refs: read, and moved without a push.
+//! Routes of branches and refs: read, create, update and delete without a push.
 
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -85,7 +85,7 @@ pub(super) async fn get_ref(
     reply_json(context.json_renderer().render_git_ref(&repo, &found))
 }
 
-/// `heads/x` or `refs/heads/x`.
+/// Accepts `heads/x` and `refs/heads/x`.
 fn full_ref_name(name: &str) -> String {
     format!("refs/{}", name.trim_start_matches("refs/"))
 }
@@ -242,7 +242,7 @@ pub(super) async fn delete_ref(
     reply_no_content()
 }
 
-/// Branches and tags only: those of pull requests are the server's.
+/// Only branches and tags: refs of pull requests belong to the server.
 async fn find_writable_ref(
     context: &FakeGithubContext,
     repo: &StoredRepo,

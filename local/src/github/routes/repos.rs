@@ -1,4 +1,4 @@
-//! Repositories themselves: shown, forked, who works on them.
+//! Routes of repositories: the repository itself, forks, collaborators.
 
 use axum::{
     Json,
@@ -57,7 +57,7 @@ pub(super) struct CreateForkBody {
     name: Option<String>,
 }
 
-/// A copy under the caller's own name. A fork that is there already is the answer, as at GitHub.
+/// Forks to the caller's account. An existing fork is returned, as on GitHub.
 pub(super) async fn create_fork(
     State(context): State<FakeGithubContext>,
     caller: Caller,
@@ -123,7 +123,7 @@ pub(super) async fn create_fork(
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
-/// 204 for who has more than everybody, 404 for others.
+/// 204 for users with more permissions than everybody, 404 for others.
 pub(super) async fn check_collaborator(
     State(context): State<FakeGithubContext>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! Commit statuses.
+//! Routes of commit statuses.
 
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::github::{
     store::{NewStatus, StoredRepo, StoredStatus},
 };
 
-/// GitHub's limits: characters, and statuses of one context on one commit.
+/// GitHub's limits: characters of a description, and statuses of one context on one commit.
 const LONGEST_DESCRIPTION: usize = 140;
 const MOST_STATUSES: i64 = 1000;
 
@@ -111,7 +111,7 @@ pub(super) async fn list_statuses(
     })
 }
 
-/// The newest of each context, and what they amount to.
+/// The newest status of each context, and their combined state.
 pub(super) async fn get_combined_status(
     context: &FakeGithubContext,
     repo: &StoredRepo,

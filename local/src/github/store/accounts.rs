@@ -51,7 +51,7 @@ impl From<AccountRow> for StoredAccount {
 }
 
 impl GithubStore {
-    /// The account of that login; a new one where there is none.
+    /// The account with this login. Adds it if it is missing.
     pub(crate) async fn ensure_account(
         &self,
         login: &str,
@@ -80,7 +80,7 @@ impl GithubStore {
         Ok(row.map(StoredAccount::from))
     }
 
-    /// Everybody, oldest first.
+    /// All accounts, oldest first.
     pub(crate) async fn list_accounts(&self) -> sqlx::Result<Vec<StoredAccount>> {
         let rows: Vec<AccountRow> =
             sqlx::query_as("SELECT id, login, kind, created_at FROM accounts ORDER BY id")
@@ -100,7 +100,7 @@ impl GithubStore {
         Ok(rows.into_iter().map(StoredAccount::from).collect())
     }
 
-    /// What somebody is a member of.
+    /// The organisations of a member.
     pub(crate) async fn list_organizations(&self, member: i64) -> sqlx::Result<Vec<StoredAccount>> {
         let rows: Vec<AccountRow> = sqlx::query_as(
             "SELECT id, login, kind, created_at FROM accounts
@@ -135,7 +135,7 @@ impl GithubStore {
         Ok(row.is_some())
     }
 
-    /// Keeps a personal token; it does not expire.
+    /// Stores a personal token, which does not expire.
     pub(crate) async fn add_user_token(&self, hash: &str, account: i64) -> sqlx::Result<()> {
         sqlx::query("INSERT INTO tokens (hash, account) VALUES ($1, $2)")
             .bind(hash)

@@ -1,4 +1,4 @@
-//! GitHub Apps, where they are installed, and the tokens of their installations.
+//! GitHub Apps, their installations, and the tokens of installations.
 
 use super::{GithubStore, StoredAccount, accounts, current_timestamp};
 use crate::github::access::AppPermissions;
@@ -7,7 +7,7 @@ use crate::github::access::AppPermissions;
 pub(crate) struct StoredApp {
     pub(crate) id: i64,
     pub(crate) slug: String,
-    /// The account `<slug>[bot]` in whose name the App writes.
+    /// The account `<slug>[bot]`, which the App writes as.
     pub(crate) bot: StoredAccount,
     pub(crate) webhook_url: String,
     pub(crate) secret: String,
@@ -25,7 +25,7 @@ pub(crate) struct StoredInstallation {
     pub(crate) created_at: String,
 }
 
-/// What a token stands for.
+/// What a token gives access to.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenGrant {
     User(i64),
@@ -123,7 +123,8 @@ impl GithubStore {
         }))
     }
 
-    /// Installs, or changes the permissions of an installation that is there. True when it is new.
+    /// Installs the App, or changes the permissions of its installation. True if the installation
+    /// is new.
     pub(crate) async fn upsert_installation(
         &self,
         app: i64,
@@ -175,7 +176,7 @@ impl GithubStore {
         self.build_installations(rows).await
     }
 
-    /// The Apps that see what happens in an account's repositories.
+    /// The installations whose Apps get the events of an account's repositories.
     pub(crate) async fn list_installations_on(
         &self,
         account: i64,
@@ -231,7 +232,7 @@ impl GithubStore {
         Ok(())
     }
 
-    /// What the token with this hash stands for, expired or not.
+    /// What the token with this hash gives access to, even if it has expired.
     pub(crate) async fn find_token_grant(&self, hash: &str) -> sqlx::Result<Option<TokenGrant>> {
         let row: Option<TokenRow> = sqlx::query_as(
             "SELECT account, installation, permissions, repositories, expires_at FROM tokens WHERE hash = $1",

@@ -12,7 +12,7 @@ pub(crate) struct StoredCheckRun {
     pub(crate) fields: CheckRunFields,
 }
 
-/// What a check run says, without who says it.
+/// The content of a check run, without its App.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckRunFields {
     pub(crate) head_sha: String,
@@ -100,7 +100,7 @@ impl GithubStore {
         }
     }
 
-    /// Of one commit, newest first.
+    /// The check runs of one commit, newest first.
     pub(crate) async fn list_check_runs(
         &self,
         repo: i64,

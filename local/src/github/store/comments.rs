@@ -72,7 +72,7 @@ impl GithubStore {
         Ok(self.build_comments(repo, rows).await?.pop())
     }
 
-    /// Oldest first.
+    /// The comments of a pull request, oldest first.
     pub(crate) async fn list_comments(
         &self,
         repo: &StoredRepo,
@@ -139,7 +139,7 @@ impl GithubStore {
         Ok(())
     }
 
-    /// The repository's label of that name; a grey one is made where there is none, as GitHub does.
+    /// The repository's label with this name. A missing one is added in grey, as on GitHub.
     pub(crate) async fn ensure_label(&self, repo: i64, name: &str) -> sqlx::Result<StoredLabel> {
         sqlx::query("INSERT INTO labels (repo, name, color) VALUES ($1, $2, 'ededed') ON CONFLICT DO NOTHING")
             .bind(repo)
@@ -177,7 +177,7 @@ impl GithubStore {
         Ok(rows.into_iter().map(StoredLabel::from).collect())
     }
 
-    /// True when it was not there before.
+    /// Returns true if the pull request did not have the label before.
     pub(crate) async fn add_label(&self, pull: i64, label: i64) -> sqlx::Result<bool> {
         let done = sqlx::query(
             "INSERT INTO pull_labels (pull, label) VALUES ($1, $2) ON CONFLICT DO NOTHING",

@@ -1,4 +1,4 @@
-//! Webhook deliveries: waiting to be sent, and what became of those that were.
+//! Webhook deliveries: those to be sent, and the responses of those that were.
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
@@ -30,7 +30,7 @@ pub(crate) struct StoredDelivery {
     pub(crate) answer: Option<DeliveryResponse>,
 }
 
-/// How a receiver answered. Without one, `status` says why and the code is 0.
+/// A receiver's response. If there was none, `status` says why and the code is 0.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeliveryResponse {
     pub(crate) request_headers: String,
@@ -61,7 +61,7 @@ impl GithubStore {
         Ok(id)
     }
 
-    /// The oldest unsent one of a repository (or of none).
+    /// The oldest unsent delivery of a repository (or of none).
     pub(crate) async fn next_unsent_delivery(
         &self,
         repo: Option<i64>,
@@ -75,7 +75,7 @@ impl GithubStore {
         row.map(|row| read_delivery(&row)).transpose()
     }
 
-    /// The repositories with unsent deliveries, one entry a delivery.
+    /// The repositories with unsent deliveries, one entry per delivery.
     pub(crate) async fn list_unsent_repos(&self) -> sqlx::Result<Vec<Option<i64>>> {
         let rows: Vec<(Option<i64>,)> =
             sqlx::query_as("SELECT repo FROM deliveries WHERE status IS NULL")
@@ -106,7 +106,8 @@ impl GithubStore {
         Ok(())
     }
 
-    /// Sent ones of an App, newest first: those before an id, at most `limit` (-1 for all).
+    /// The sent deliveries of an App, newest first: those before an id, at most `limit` (-1 for
+    /// all).
     pub(crate) async fn list_deliveries(
         &self,
         app: i64,

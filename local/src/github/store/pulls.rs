@@ -1,4 +1,4 @@
-//! Pull requests. Their numbers are those of a repository's issues, since nothing else takes one.
+//! Pull requests. Their numbers are a repository's issue numbers, since there are no other issues.
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
@@ -19,7 +19,7 @@ impl PullState {
     }
 }
 
-/// How much a pull request changes, from the merge base to its head.
+/// The size of a pull request, from the merge base to its head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PullStats {
     pub(crate) commits: i64,
@@ -43,7 +43,7 @@ pub(crate) struct StoredPull {
     pub(crate) head_repo: StoredRepo,
     pub(crate) head_ref: String,
     pub(crate) head_sha: String,
-    /// The test merge while open, what landed once merged.
+    /// The test merge while it is open, the merge commit after it is merged.
     pub(crate) merge_sha: Option<String>,
     pub(crate) mergeable: Option<bool>,
     pub(crate) sizes: PullStats,
@@ -77,7 +77,7 @@ pub(crate) struct NewPull<'a> {
 }
 
 impl GithubStore {
-    /// Creates it under the next free number, which is returned.
+    /// Adds it with the next free number. Returns the number.
     pub(crate) async fn add_pull(&self, new: &NewPull<'_>) -> sqlx::Result<i64> {
         let (number,): (i64,) = sqlx::query_as(
             "INSERT INTO pulls (repo, number, author, title, body, state, draft, base_ref, base_sha, head_repo,
@@ -117,7 +117,7 @@ impl GithubStore {
         }
     }
 
-    /// All of a repository's, newest first.
+    /// All pull requests of a repository, newest first.
     pub(crate) async fn list_pulls(&self, repo: i64) -> sqlx::Result<Vec<StoredPull>> {
         let rows = sqlx::query("SELECT * FROM pulls WHERE repo = $1 ORDER BY number DESC")
             .bind(repo)
@@ -126,7 +126,7 @@ impl GithubStore {
         self.build_pulls(rows).await
     }
 
-    /// The open ones whose head is this branch.
+    /// The open pull requests with this head branch.
     pub(crate) async fn list_open_pulls_from(
         &self,
         head_repo: i64,
@@ -140,7 +140,7 @@ impl GithubStore {
         self.build_pulls(rows).await
     }
 
-    /// The open ones that want to go into this branch.
+    /// The open pull requests with this base branch.
     pub(crate) async fn list_open_pulls_into(
         &self,
         repo: i64,
@@ -211,7 +211,7 @@ impl GithubStore {
         })
     }
 
-    /// Writes back what may change in a pull request, and moves `updated_at`.
+    /// Writes what may change in a pull request, and updates `updated_at`.
     pub(crate) async fn save_pull(&self, pull: &StoredPull) -> sqlx::Result<()> {
         sqlx::query(
             "UPDATE pulls SET title = $2, body = $3, state = $4, draft = $5, base_ref = $6, base_sha = $7,
@@ -242,7 +242,7 @@ impl GithubStore {
         Ok(())
     }
 
-    /// What GitHub calls `author_association`.
+    /// GitHub's `author_association`.
     pub(crate) async fn author_association(
         &self,
         repo: &StoredRepo,

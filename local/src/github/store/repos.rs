@@ -1,4 +1,4 @@
-//! Repositories and who may do what in them beside their owners.
+//! Repositories, and the permissions of their collaborators.
 
 use super::{GithubStore, StoredAccount, current_timestamp};
 
@@ -41,7 +41,7 @@ const SELECT_REPO_BY_NAME: &str =
     "SELECT id FROM repos WHERE name = $2 AND owner = (SELECT id FROM accounts WHERE login = $1)";
 
 impl GithubStore {
-    /// The repository's id; a new one where there is none.
+    /// The repository's id. Adds the repository if it is missing.
     pub(crate) async fn ensure_repo(
         &self,
         owner: i64,

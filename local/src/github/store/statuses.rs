@@ -61,7 +61,7 @@ impl GithubStore {
             .ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Every status ever set on a commit, newest first.
+    /// Every status of a commit, newest first.
     pub(crate) async fn list_statuses(
         &self,
         repo: i64,

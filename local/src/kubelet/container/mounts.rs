@@ -1,17 +1,17 @@
-//! What of the machine's root a container sees, folder by folder. Pure.
+//! How each folder of the machine's root appears in a container. Pure.
 
 use std::path::{Path, PathBuf};
 
 /// How a top folder of the machine appears in a container.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FolderTreatment {
-    /// The machine's files, with the container's own changes over them.
+    /// The machine's files, with a layer for the container's own changes.
     Layered,
-    /// A new and empty one.
+    /// A new, empty folder.
     Fresh,
     Dev,
     Proc,
-    /// The kernel's view of the machine, to read.
+    /// The kernel's view of the machine, read-only.
     Sys,
     Absent,
 }
@@ -22,20 +22,23 @@ pub(super) fn folder_treatment(name: &str) -> FolderTreatment {
         "dev" => FolderTreatment::Dev,
         "proc" => FolderTreatment::Proc,
         "sys" => FolderTreatment::Sys,
-        // /tmp is the container's own and bound later; in /run are the sockets of the machine's services.
+        // /tmp is the container's own and bound later. /run has the sockets of the machine's
+        // services.
         "tmp" | "run" => FolderTreatment::Fresh,
         "lost+found" | "boot" => FolderTreatment::Absent,
         _ => FolderTreatment::Layered,
     }
 }
 
-/// The folders whose machine's files may be left out where they can be shown to read only: programs write there.
+/// The folders that stay empty where the machine's files could only be shown read-only: programs
+/// write there.
 pub(super) fn is_home(name: &str) -> bool {
     matches!(name, "home" | "root")
 }
 
-/// The outermost mount points strictly below `top`, from the text of `/proc/self/mountinfo`. Layers show the file
-/// system below a mount point instead of what is mounted there, so these are bound one by one.
+/// The outermost mount points strictly below `top`, from the text of `/proc/self/mountinfo`. A
+/// layer shows the file system below a mount point instead of what is mounted there, so these are
+/// bound one by one.
 pub(super) fn list_nested_mounts(mountinfo: &str, top: &Path, staging: &Path) -> Vec<PathBuf> {
     let points = mountinfo
         .lines()
@@ -50,7 +53,7 @@ pub(super) fn list_nested_mounts(mountinfo: &str, top: &Path, staging: &Path) ->
     points
 }
 
-/// Blanks and the like stand in mountinfo as `\040`.
+/// mountinfo escapes blanks and the like, as `\040`.
 fn unescape_path(text: &str) -> PathBuf {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,8 +1,9 @@
-//! Namespaces and a root of the container's own, by mounts.
+//! Namespaces, and the container's own root, built from mounts.
 //!
-//! The new root is a tmpfs. In it the machine's top folders appear with a layer of the container's own over them, so
-//! that it may write everywhere and nothing of it reaches the machine or another container; where the kernel has no
-//! such layers they are there to read only. The pod's volumes come on top, at their mount paths.
+//! The new root is a tmpfs. In it the machine's top folders appear with a layer of the container's
+//! own over them. So the container may write everywhere, and nothing of it reaches the machine or
+//! another container. Where the kernel has no such layers the folders are read-only. The pod's
+//! volumes are mounted last, at their mount paths.
 
 use std::fs;
 use std::io;
@@ -23,8 +24,8 @@ const NONE: Option<&str> = None;
 /// Devices every container has.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Enters namespaces of its own; the children of this process will be in a pid namespace too. As an ordinary user,
-/// and as a root that may not mount, through a user namespace.
+/// Enters new namespaces. The children of this process will be in a new pid namespace, too. Uses a
+/// user namespace for an ordinary user, and for a root that may not mount.
 pub(super) fn enter_namespaces() -> io::Result<()> {
     let flags = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -44,7 +45,7 @@ pub(super) fn enter_namespaces() -> io::Result<()> {
     map_user(ContainerUser { uid: 0, gid: 0 }, user)
 }
 
-/// Says who the user `outside` is inside the user namespace just entered.
+/// Maps the user `outside` to `inside` in the user namespace just entered.
 fn map_user(inside: ContainerUser, outside: ContainerUser) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write(
@@ -59,7 +60,7 @@ fn map_user(inside: ContainerUser, outside: ContainerUser) -> io::Result<()> {
 
 /// Builds `root` and moves into it. Called as the first process of the namespaces.
 pub(super) fn build_root(root: &ContainerRoot) -> anyhow::Result<()> {
-    // It is only a name to print.
+    // The host name is only for display.
     let _ = sethostname(&root.hostname);
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .context("private mounts")?;
@@ -94,10 +95,10 @@ pub(super) fn build_root(root: &ContainerRoot) -> anyhow::Result<()> {
     }
 }
 
-/// Where the changes of a container go.
+/// Where the changes of a container are stored.
 struct OverlayLayers {
     dir: PathBuf,
-    /// Whether the kernel's notes on them must be attributes that an ordinary user may set.
+    /// Whether overlayfs must keep its notes in attributes that an ordinary user may set.
     own_attributes: bool,
 }
 
@@ -141,7 +142,8 @@ fn mount_top_folders(new: &Path, layers: &OverlayLayers, staging: &Path) -> anyh
     mount_resolv_conf(new)
 }
 
-/// The machine's folder `from` at `to`, with a layer over it; else to read only; else, for homes, an empty one.
+/// Shows the machine's folder `from` at `to`: with a layer over it. If that fails, read-only, or
+/// empty for homes.
 fn mount_overlay(
     from: &Path,
     to: &Path,
@@ -149,7 +151,8 @@ fn mount_overlay(
     nested: &[PathBuf],
 ) -> anyhow::Result<()> {
     if fs::read_dir(from).is_err() {
-        // Nothing of it is this user's to see (`/root`): an empty one takes at least what is written there.
+        // This user may see nothing of it (`/root`). The empty folder at least takes what is
+        // written there.
         return Ok(());
     }
     let layer = layers.dir.join(from.file_name().context("no name")?);
@@ -157,7 +160,7 @@ fn mount_overlay(
     fs::create_dir_all(&upper)?;
     fs::create_dir(&work)?;
     if let Ok(metadata) = fs::metadata(from) {
-        // Best effort: the layer's own folder stands for the machine's.
+        // Best effort: the layer's own folder gets the mode of the machine's.
         let _ = fs::set_permissions(&upper, metadata.permissions());
     }
     let data = format!(
@@ -185,7 +188,8 @@ fn mount_overlay(
     if layered {
         for point in nested {
             let inside = to.join(point.strip_prefix(from).expect("a nested mount is below"));
-            // One that this user cannot see or that is gone is left out, like on the machine itself.
+            // A mount that this user cannot see, or that is gone, is left out, as on the machine
+            // itself.
             if inside.exists() && bind_mount(point, &inside).is_ok() {
                 let _ = make_read_only(&inside);
             }
@@ -196,7 +200,7 @@ fn mount_overlay(
     Ok(())
 }
 
-/// A path as part of an overlay's options, where commas and colons separate.
+/// Escapes a path for an overlay's options, where commas and colons separate.
 fn escape_overlay_option(path: &Path) -> String {
     let escape = |c: char| {
         if matches!(c, ',' | ':' | '\\') {
@@ -228,7 +232,7 @@ fn mount_dev(target: &Path) -> anyhow::Result<()> {
     fs::create_dir(&shm)?;
     mount_tmpfs(&shm, 0o1777)?;
     fs::create_dir(&pts)?;
-    // Without one only programs that open a terminal fail.
+    // Without it only programs that open a terminal fail.
     let _ = mount(
         Some("devpts"),
         &pts,
@@ -239,14 +243,14 @@ fn mount_dev(target: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The processes of the container; of the machine where the kernel shows no other.
+/// Shows the container's processes, or the machine's where the kernel does not allow that.
 fn mount_proc(target: &Path) -> nix::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), target, Some("proc"), flags, NONE)
         .or_else(|_| bind_mount(Path::new("/proc"), target))
 }
 
-/// `/etc/resolv.conf` often leads into `/run`, which is empty here.
+/// Binds the target of `/etc/resolv.conf`: it is often in `/run`, which is empty here.
 fn mount_resolv_conf(new: &Path) -> anyhow::Result<()> {
     let Ok(file) = fs::canonicalize("/etc/resolv.conf") else {
         return Ok(());
@@ -265,7 +269,7 @@ fn mount_resolv_conf(new: &Path) -> anyhow::Result<()> {
 fn bind_volume(bound: &BindMount, new: &Path) -> anyhow::Result<()> {
     let target = resolve_in_root(new, &bound.target);
     if !bound.source.exists() {
-        // A sub path that is not there yet is made, as kubelet does.
+        // A missing sub path is made, as in kubelet.
         fs::create_dir_all(&bound.source)?;
     }
     if bound.source.is_dir() {
@@ -284,8 +288,8 @@ fn bind_volume(bound: &BindMount, new: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The path `inside` of the root that is built at `new`. Links on the way (`/bin`, `/var/run`) are followed as the
-/// container will: to its own root, not to the machine's.
+/// The path `inside` of the root that is built at `new`. Links on the way (`/bin`, `/var/run`) are
+/// followed as the container will: in its own root, not in the machine's.
 fn resolve_in_root(new: &Path, inside: &Path) -> PathBuf {
     let mut at = new.to_owned();
     for part in inside
@@ -310,7 +314,7 @@ fn resolve_in_root(new: &Path, inside: &Path) -> PathBuf {
 fn pivot_into(new: &Path) -> anyhow::Result<()> {
     chdir(new)?;
     pivot_root(".", ".").context("pivot_root")?;
-    // The old root lies over the new one now; taking it away leaves nothing of it in reach.
+    // The old root now covers the new one. Unmounting it leaves nothing of it in reach.
     umount2(".", MntFlags::MNT_DETACH)?;
     chdir("/")?;
     Ok(())
@@ -338,7 +342,7 @@ fn bind_mount(source: &Path, target: &Path) -> nix::Result<()> {
 }
 
 fn make_read_only(target: &Path) -> nix::Result<()> {
-    // In a user namespace the flags a mount came with must be kept.
+    // In a user namespace a mount's flags must be kept.
     let has = statvfs(target)?.flags();
     let kept = [
         (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
@@ -361,13 +365,14 @@ fn make_read_only(target: &Path) -> nix::Result<()> {
     )
 }
 
-/// Whether the superuser here is one only in a namespace: that is where not every user is known.
+/// Whether root is root only in a user namespace. There, not every user is mapped.
 fn in_user_namespace() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_ascii_whitespace().nth(2) != Some("4294967295")
 }
 
-/// Ends being root, which the mounts were for: programs like tar and initdb act differently as root.
+/// Stops being root, which only the mounts need. Programs like tar and initdb act differently as
+/// root.
 fn become_user(user: ContainerUser) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
     map_user(user, ContainerUser { uid: 0, gid: 0 })

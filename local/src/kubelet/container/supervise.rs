@@ -1,4 +1,4 @@
-//! One child, its signals and its end.
+//! Supervises one child process: signals, orphans, exit code.
 
 use std::io;
 use std::process::Command;
@@ -19,23 +19,23 @@ fn supervised_signals() -> SigSet {
     set
 }
 
-/// Keeps SIGTERM and SIGCHLD until [`supervise_command`] takes them, so that none is lost before.
+/// Blocks SIGTERM and SIGCHLD until [`supervise_command`] takes them, so that none is lost before.
 pub(super) fn block_signals() -> io::Result<()> {
     Ok(supervised_signals().thread_block()?)
 }
 
-/// Makes this process the parent of what its descendants leave behind.
+/// Makes this process the parent of orphaned descendants.
 pub(super) fn adopt_orphans() -> io::Result<()> {
     Ok(prctl::set_child_subreaper(true)?)
 }
 
-/// Ends this process with the one that started it, which has one thread only.
+/// Kills this process when its parent ends. The parent has one thread only.
 pub(super) fn die_with_parent() -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
 }
 
-/// Starts `command`, calls `started`, passes SIGTERM on, reaps whatever ends, and returns when the command has ended:
-/// its exit code, or 128 and the number of the signal that ended it.
+/// Starts `command`, calls `started`, passes SIGTERM on and reaps whatever ends. Returns when the
+/// command has ended: its exit code, or 128 plus the number of the signal that ended it.
 pub(super) fn supervise_command(
     command: &mut Command,
     started: impl FnOnce() -> io::Result<()>,
@@ -45,7 +45,7 @@ pub(super) fn supervise_command(
     loop {
         match supervised_signals().wait()? {
             Signal::SIGTERM => {
-                // It may have ended just now, and SIGCHLD is on its way.
+                // It may have ended just now, before its SIGCHLD arrives.
                 let _ = kill(child, Signal::SIGTERM);
             }
             _ => {
@@ -57,7 +57,7 @@ pub(super) fn supervise_command(
     }
 }
 
-/// Reaps all that has ended; the exit code of `child` if it is among them.
+/// Reaps everything that has ended. Returns the exit code of `child` if it is among them.
 fn reap_children(child: Pid) -> Option<u8> {
     let mut code = None;
     loop {
@@ -74,7 +74,7 @@ fn reap_children(child: Pid) -> Option<u8> {
     }
 }
 
-/// Ends what the child has left behind.
+/// Kills what the child has left behind.
 pub(super) fn kill_orphans() {
     while !kill_descendants(getpid().as_raw()) {
         while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =

@@ -1,4 +1,4 @@
-//! What of a pod this runner cannot honour, and how it says so.
+//! Checks for what this runner does not support in a pod, and the messages about it.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -156,15 +156,16 @@ pub(super) fn check_container(
     Ok(())
 }
 
-/// Whether it says what to run: by a command, or by arguments as an image without an entry point takes them. A flag is
-/// one for an entry point.
+/// Whether it says what to run: by a command, or by arguments as an image without an entry point
+/// takes them. Arguments that begin with a flag are meant for an entry point.
 fn names_program(container: &Container) -> bool {
     let first = |words: &Option<Vec<String>>| words.as_ref()?.first().cloned();
     first(&container.command).is_some()
         || first(&container.args).is_some_and(|word| !word.starts_with('-'))
 }
 
-/// Names become names of folders, so they are held to Kubernetes' rule for them even if the API let them pass.
+/// Names become folder names, so Kubernetes' rule for them is checked even if the API does not
+/// check it.
 fn check_name(kind: &str, name: &str) -> Result<(), PodRejection> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
@@ -173,7 +174,7 @@ fn check_name(kind: &str, name: &str) -> Result<(), PodRejection> {
     Ok(())
 }
 
-/// A relative path that stays below where it starts.
+/// Whether a relative path stays below its start.
 fn is_inside(path: &str) -> bool {
     Path::new(path)
         .components()

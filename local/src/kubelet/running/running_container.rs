@@ -1,4 +1,4 @@
-//! One container of a pod that runs: how far it is, what came before, and what is to be told of it.
+//! One container of a running pod: its stage, its earlier runs, and the events to report about it.
 
 use std::time::Duration;
 
@@ -12,26 +12,27 @@ use crate::kubelet::restart::{BackOff, RestartPolicy};
 use crate::kubelet::status::{ContainerTermination, EarlierRuns, RunState};
 use crate::kubelet::task::{ContainerEvent, ContainerOrder};
 
-/// How long something may be missing before an event says so.
+/// How long something may be missing before an event reports it.
 const MISSING_GRACE: Duration = Duration::from_secs(1);
-/// Between two events that say the same of what waits.
+/// Time between two events that report the same missing thing.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(super) struct RunningContainer {
     pub(super) plan: ContainerPlan,
-    /// Of this one run of the container.
+    /// Identifies the current run of the container.
     pub(super) id: String,
     pub(super) state: RunState,
     pub(super) stage: ContainerStage,
     pub(super) order: watch::Sender<ContainerOrder>,
     pub(super) earlier: EarlierRuns,
-    /// When it runs again.
+    /// When it is started again.
     pub(super) again_at: Option<Instant>,
     back_off: BackOff,
     missing: MissingNotice,
 }
 
-/// What something waits for, as its events tell it: not at first, since most of it comes at once, and then now and again.
+/// What a pod or container waits for, and whether to report it: not at first, since most of it
+/// comes at once, and then now and again.
 #[derive(Default)]
 pub(super) struct MissingNotice {
     what: String,
@@ -39,7 +40,7 @@ pub(super) struct MissingNotice {
     said: Option<Instant>,
 }
 
-/// What an event says of a container.
+/// What an event says about a container.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventContent {
     pub(super) kind: EventType,
@@ -48,7 +49,7 @@ pub(super) struct EventContent {
 }
 
 impl MissingNotice {
-    /// Whether an event is to say now that this is missing.
+    /// Whether an event must report now that `what` is missing.
     pub(super) fn should_report(&mut self, what: &str, now: Instant) -> bool {
         if self.what != what {
             *self = Self {
@@ -89,7 +90,7 @@ impl RunningContainer {
         &self.plan.container.name
     }
 
-    /// The container's place in its pod, as events name it.
+    /// The container's field path in its pod, as events have it.
     pub(super) fn field_path(&self) -> Option<String> {
         let list = match self.plan.role {
             ContainerRole::Main => "containers",
@@ -98,7 +99,7 @@ impl RunningContainer {
         Some(format!("spec.{list}{{{}}}", self.container_name()))
     }
 
-    /// Takes in what became of it. `pod` is the pod as messages name it.
+    /// Updates the container. Returns the events to report. `pod` is the pod's name in messages.
     pub(super) fn handle_event(
         &mut self,
         event: ContainerEvent,
@@ -151,7 +152,7 @@ impl RunningContainer {
         }
     }
 
-    /// Waits for the next run.
+    /// Schedules the next run.
     fn schedule_restart(&mut self, ended: ContainerTermination, pod: &str) -> Option<EventContent> {
         let ran = ended
             .started
@@ -179,7 +180,7 @@ impl RunningContainer {
         Some(told)
     }
 
-    /// Lets it have its turn again if its wait is over.
+    /// Makes the container ready to start if its wait is over.
     pub(super) fn restart_if_due(&mut self, now: Instant) {
         if self.again_at.take_if(|at| *at <= now).is_none() {
             return;
@@ -256,7 +257,7 @@ mod tests {
         for (event, expected) in [
             (waiting(), &[][..]),
             (ContainerEvent::Started(now), &["Created", "Started"]),
-            // What it printed at its end is its own.
+            // No event reports what the container printed at its end.
             (ended(Some(now)), &[]),
         ] {
             assert_eq!(

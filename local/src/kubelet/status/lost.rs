@@ -1,4 +1,4 @@
-//! The status of a pod whose node was restarted under it.
+//! The status of a pod that ran when its node was restarted.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, PodStatus};
@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::pod_condition;
 
-/// The status of a pod whose processes were lost with an earlier run of this node: Failed, for a reason by which
-/// whoever watches can tell it from a pod that failed by itself.
+/// The status of a pod whose processes were lost with an earlier run of this node: Failed, with a
+/// reason that tells it from a pod that failed by itself.
 pub(crate) fn lost_pod_status(mut status: PodStatus, now: Timestamp) -> PodStatus {
     status.reason = Some("NodeLost".to_owned());
     status.message =

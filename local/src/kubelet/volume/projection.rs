@@ -1,5 +1,5 @@
-//! Where the files of a volume come from: Secrets and `ConfigMap`s, of which it holds all keys or
-//! the chosen ones.
+//! The sources of a volume's files: Secrets and `ConfigMap`s, with all of their keys or the chosen
+//! ones.
 
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
@@ -9,9 +9,9 @@ use crate::kubelet::env::ConfigObjectRef;
 #[derive(Debug)]
 pub(crate) struct KeyProjection<'a> {
     pub(crate) source: ConfigObjectRef,
-    /// The keys that are files; all of them if empty.
+    /// The keys that become files; all if empty.
     pub(crate) items: &'a [KeyToPath],
-    /// Whether the volume can be without it.
+    /// Whether the source may be missing.
     pub(crate) optional: bool,
 }
 
@@ -29,8 +29,8 @@ impl<'a> KeyProjection<'a> {
     }
 }
 
-/// What is projected into a volume, in order: its only Secret or `ConfigMap`, or those that a
-/// projected volume lists.
+/// The projections of a volume, in order: its only Secret or `ConfigMap`, or those that a projected
+/// volume lists.
 pub(crate) fn list_projections(volume: &Volume) -> Vec<KeyProjection<'_>> {
     let secret = |name: &str, items, optional| {
         KeyProjection::new(ConfigObjectRef::Secret(name.to_owned()), items, optional)
@@ -58,7 +58,7 @@ pub(crate) fn list_projections(volume: &Volume) -> Vec<KeyProjection<'_>> {
     all
 }
 
-/// The mode of the files whose item names none, if the volume says one.
+/// The volume's mode for files whose item has none.
 pub(crate) fn default_mode(volume: &Volume) -> Option<i32> {
     let secret = volume.secret.as_ref().and_then(|it| it.default_mode);
     let config_map = || volume.config_map.as_ref().and_then(|it| it.default_mode);

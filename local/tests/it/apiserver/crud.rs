@@ -1,4 +1,4 @@
-//! What single requests are answered.
+//! The responses to single requests.
 
 use serde_json::json;
 

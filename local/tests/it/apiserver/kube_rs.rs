@@ -1,4 +1,4 @@
-//! kube's own machinery on the in-process client: `Controller`, `reflector`, watches, leases, logs.
+//! kube's runtime on the in-process client: `Controller`, `reflector`, watches, leases, logs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
-//! The API on a port, used by `kubectl` (from 1.20 on), and refused to everybody without the token.
+//! The API on a port: used by `kubectl` (1.20 and later), and refused to everybody without the
+//! token.
 
 mod asking;
 mod explain;

@@ -1,4 +1,4 @@
-//! How objects go: grace, finalizers, owners, namespaces.
+//! How objects are deleted: grace period, finalizers, owners, namespaces.
 
 use serde_json::{Value, json};
 

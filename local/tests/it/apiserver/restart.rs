@@ -1,4 +1,4 @@
-//! One file, one process, and nothing forgotten in between.
+//! One file, one process, and no data lost over a restart.
 
 use serde_json::json;
 

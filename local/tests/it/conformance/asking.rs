@@ -33,7 +33,7 @@ async fn a_kind_is_described_with_its_fields() {
         spec.contains("#/components/schemas/io.k8s.api.core.v1.PodSpec"),
         "{spec}"
     );
-    // A real API takes its time after the kind is there.
+    // A real API serves the description some time after the kind exists.
     let mut job = None;
     for _ in 0..300 {
         job = described("apis/prow.k8s.io/v1", "prow.k8s.io", "ProwJob").await;

@@ -136,7 +136,7 @@ async fn a_prowjob_keeps_prows_rules() {
         .patch("triggered", &PatchParams::default(), &ended)
         .await;
     assert_eq!(code(patched), (422, "Invalid".into()));
-    // As upstream's resource has it: what is missing is read as empty.
+    // As with upstream's CRD: missing fields are read as empty.
     let untyped = with_kind(json!({"metadata": {"name": "untyped"}, "spec": {"job": "unit"}}));
     let request = http::Request::post(cluster.jobs().resource_url())
         .header("content-type", "application/json")

@@ -1,4 +1,4 @@
-//! How objects go.
+//! How objects are deleted.
 
 use kube::{
     ResourceExt,

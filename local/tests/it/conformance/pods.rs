@@ -1,4 +1,4 @@
-//! What only pods do.
+//! Rules that only pods have.
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -57,7 +57,7 @@ async fn a_pod_on_a_node_goes_when_its_node_says_so() {
     let going = cluster.pods().get("a").await.unwrap();
     assert!(going.metadata.deletion_timestamp.is_some());
     assert_eq!(going.metadata.deletion_grace_period_seconds, Some(20));
-    // Longer is not possible, shorter is.
+    // The grace period can be shortened, not extended.
     cluster
         .pods()
         .delete("a", &DeleteParams::default().grace_period(25))

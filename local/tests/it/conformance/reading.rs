@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Cluster, refused};
 
 impl Cluster {
-    /// Five that are labelled and one that is not.
+    /// Five maps with a label and one without.
     async fn six_maps(&self) {
         for (name, colour) in [
             ("a", "red"),
@@ -30,7 +30,7 @@ impl Cluster {
             .await;
     }
 
-    /// The version that the namespace's maps have now.
+    /// The current version of the namespace's maps.
     async fn version(&self) -> String {
         let list = self.maps().list(&ListParams::default()).await.unwrap();
         list.metadata.resource_version.unwrap()
@@ -122,7 +122,8 @@ async fn a_watch_tells_what_enters_and_leaves_its_selection_and_where_it_is() {
         .labels("colour in (red,green)")
         .timeout(4);
     let events = cluster.maps().watch(&params, &version).await.unwrap();
-    // Two seconds before the end comes a bookmark, if anything happened that was not told.
+    // Two seconds before the end the API sends a bookmark, if there were changes that it did not
+    // send.
     cluster.map(json!({"name": "other"})).await;
     let events: Vec<String> = events
         .map_ok(|event: WatchEvent<ConfigMap>| match event {
@@ -142,7 +143,7 @@ async fn a_watch_tells_what_enters_and_leaves_its_selection_and_where_it_is() {
         [
             "added red",
             "modified green",
-            // As it was when it was still a part of the selection.
+            // The last state in the selection.
             "deleted green",
             "added red",
             "deleted red"

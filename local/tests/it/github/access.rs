@@ -1,4 +1,4 @@
-//! Who may see and do what.
+//! Permissions: who may see and do what.
 
 use local::github::RepoOptions;
 use serde_json::json;

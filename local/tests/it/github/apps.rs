@@ -1,4 +1,4 @@
-//! An App speaking for itself, and the tokens of its installations.
+//! An App with its own JWT, and the tokens of its installations.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn an_assertion_must_be_the_apps_and_short_lived() {
         let answer = world.assertion(&claims).get("/app").await;
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
     }
-    // The same claims, signed by another App's key.
+    // The same claims, signed with another App's key.
     let other = world
         .github
         .add_app("other", &world.receiver.url, super::world::SECRET)

@@ -1,4 +1,4 @@
-//! A client of REST, which holds every answer against GitHub's description.
+//! A REST client that checks every response against GitHub's `OpenAPI` description.
 
 use axum::http::HeaderMap;
 use local::github::FakeGithub;
@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::schema;
 
-/// Somebody with a token. Every answer is held against GitHub's description.
+/// A client with or without a token. It checks every response against GitHub's description.
 #[derive(Clone)]
 pub(crate) struct Client {
     url: String,
     token: Option<String>,
 }
 
-/// An answer that kept to the description.
+/// A response that matches the description.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -22,7 +22,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body of an answer of this status.
+    /// The body of a response that must have this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
@@ -51,7 +51,7 @@ impl Client {
         }
     }
 
-    /// The address for git, with the token in it.
+    /// The URL for git, with the token in it.
     pub(crate) fn remote(&self, repo: &str) -> String {
         let host = self.url.strip_prefix("http://").unwrap();
         match &self.token {
@@ -82,7 +82,7 @@ impl Client {
         self.send(reqwest::Method::DELETE, path, None, &[]).await
     }
 
-    /// `path` may be a whole address, as in a `Link`.
+    /// `path` may be a whole URL, as in a `Link`.
     pub(crate) async fn send(
         &self,
         method: reqwest::Method,

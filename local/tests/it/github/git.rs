@@ -1,4 +1,4 @@
-//! A real git, over HTTP.
+//! A real git as client, over HTTP.
 
 use local::github::RepoOptions;
 use serde_json::{Value, json};
@@ -184,7 +184,8 @@ async fn a_clone_may_be_partial_and_fetch_any_commit() {
 async fn a_large_push_arrives() {
     let world = World::new().await;
     let work = world.clone_as(&world.maria, "acme/widgets");
-    // Beyond git's http.postBuffer, so that it is sent in chunks; no regular pattern, so that it stays large.
+    // Larger than git's http.postBuffer, so that it is sent in chunks. It has no regular pattern,
+    // so it stays large.
     let mut state = 1_u64;
     let noise: String = std::iter::repeat_with(|| {
         state = state

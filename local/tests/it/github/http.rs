@@ -1,4 +1,4 @@
-//! What holds for every request.
+//! What applies to every request.
 
 use local::github::{FakeGithub, FakeGithubOptions};
 use reqwest::Method;
@@ -51,7 +51,7 @@ async fn an_address_that_others_reach_is_served_when_it_is_asked_for() {
         let listener = TcpListener::bind(address).await.unwrap();
         FakeGithub::start(options, listener, CancellationToken::new()).await
     };
-    // No single address, so nothing that a URL could begin with.
+    // Not a single address, so no URL can begin with it.
     for asked in [false, true] {
         let refusal = start("0.0.0.0:0", asked).await.unwrap_err().to_string();
         assert!(refusal.contains("loopback only"), "{refusal}");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::world::World;
 
-/// Status and text, as a browser gets them.
+/// Status and text of a page, as a browser gets them.
 async fn browse(world: &World, path: &str) -> (u16, String) {
     let url = format!("{}{path}", world.github.url());
     let answer = reqwest::Client::new()
@@ -88,7 +88,7 @@ async fn every_link_of_every_page_leads_to_a_page() {
         .await
         .unwrap()
         .head_sha;
-    // What links elsewhere lead to: those of payloads, of ProwJobs, of Deck.
+    // Pages that links from elsewhere lead to: from payloads, ProwJobs and Deck.
     let mut waiting: Vec<String> = [
         "/",
         "/acme",
@@ -117,7 +117,7 @@ async fn every_link_of_every_page_leads_to_a_page() {
     let number_of = Regex::new("[0-9a-f]{12,40}|[0-9]+").unwrap();
     let mut seen: BTreeSet<String> = BTreeSet::new();
     while let Some(path) = waiting.pop() {
-        // Two commits are as good as all.
+        // Two pages of a kind are enough, such as two commits.
         let shape = number_of.replace_all(&path, "N").into_owned();
         let alike = seen
             .iter()
@@ -231,7 +231,7 @@ async fn a_pull_request_shows_its_checks_and_who_may_be_commented_as() {
         assert!(text.contains(expected), "{expected} is not in {text}");
     }
     assert!(!text.contains(&maria.token), "a token is on the page");
-    // The line works as it stands, once the page has spelt it out.
+    // The command line works as shown, after HTML entities are decoded.
     let line = text
         .lines()
         .find(|line| line.contains("/tokens/maria"))

@@ -1,4 +1,4 @@
-//! A second run on the same data.
+//! A second run with the same data.
 
 use local::github::{FakeGithub, FakeGithubOptions};
 use serde_json::json;

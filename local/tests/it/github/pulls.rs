@@ -1,4 +1,4 @@
-//! A pull request's life.
+//! The lifecycle of a pull request.
 
 use serde_json::json;
 

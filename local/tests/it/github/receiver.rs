@@ -1,4 +1,4 @@
-//! A receiver of webhooks, which holds each against GitHub's schema.
+//! A receiver of webhooks that checks each against GitHub's schema.
 
 use std::{
     sync::{Arc, Mutex},
@@ -13,7 +13,8 @@ use super::{
     world::{SECRET, listener},
 };
 
-/// Takes webhooks as an App does: their signature is checked, their form is held against GitHub's schema.
+/// Receives webhooks as an App does: checks their signature, and their payload against GitHub's
+/// schema.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) url: String,
@@ -55,7 +56,7 @@ impl Receiver {
         state.calls.iter().map(name).collect()
     }
 
-    /// The webhooks of one kind.
+    /// The payloads of the webhooks with this name.
     pub(crate) fn payloads(&self, wanted: &str) -> Vec<Value> {
         let names = self.names();
         let state = self.state.lock().unwrap();

@@ -1,6 +1,6 @@
-//! GitHub's own descriptions, and what in an answer or a webhook does not keep to them.
+//! GitHub's own descriptions, and a check for what in a response or a webhook does not match them.
 //!
-//! `.ci/npm-schemas` puts them beside the checkout: npm's `@octokit/openapi` and
+//! `.ci/npm-schemas` puts them next to the checkout: npm's `@octokit/openapi` and
 //! `@octokit/webhooks-schemas`.
 
 use std::{
@@ -18,8 +18,8 @@ const WEBHOOKS: &str = "https://schemas.test/webhooks";
 static OPENAPI: LazyLock<Value> = LazyLock::new(|| {
     let mut description = load("openapi/api.github.com.json");
     accept_null(&mut description);
-    // The description wants the account of a listed installation to be a user and an enterprise
-    // at once; what one installation is, it says right.
+    // The description requires the account of a listed installation to be a user and an enterprise
+    // at once. Its description of a single installation is right.
     let listed =
         "/paths/~1app~1installations/get/responses/200/content/application~1json/schema/items";
     let listed = description
@@ -50,7 +50,7 @@ fn load(name: &str) -> Value {
     serde_json::from_str(&text).expect("a schema is JSON")
 }
 
-/// `OpenAPI` 3.0 says `nullable: true` where JSON Schema lists `null` among the types.
+/// `OpenAPI` 3.0 has `nullable: true` where JSON Schema lists `null` among the types.
 fn accept_null(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(accept_null),
@@ -66,7 +66,7 @@ fn accept_null(value: &mut Value) {
     }
 }
 
-/// Building one takes longer than using it.
+/// Caches validators: building one takes longer than using it.
 fn validator(address: &str) -> Arc<Validator> {
     static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap();
@@ -93,7 +93,7 @@ fn complaints(what: &str, address: &str, value: &Value) -> Vec<String> {
     found
 }
 
-/// Where several schemas were possible, why each of them was not it.
+/// If several schemas were possible, explains why each of them does not match.
 fn explain(what: &str, error: &ValidationError<'_>, found: &mut Vec<String>) {
     let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) =
         error.kind()
@@ -111,12 +111,12 @@ fn explain(what: &str, error: &ValidationError<'_>, found: &mut Vec<String>) {
     }
 }
 
-/// One segment of a JSON pointer.
+/// Escapes one segment of a JSON pointer.
 fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-/// Why a webhook is none that GitHub would send.
+/// Explains why GitHub would not send this webhook.
 pub(crate) fn webhook_complaints(event: &str, payload: &Value) -> Vec<String> {
     let kind = payload["action"].as_str().unwrap_or("event");
     complaints(
@@ -126,7 +126,7 @@ pub(crate) fn webhook_complaints(event: &str, payload: &Value) -> Vec<String> {
     )
 }
 
-/// Why GitHub would not have answered so.
+/// Explains why GitHub would not answer so.
 pub(crate) fn answer_complaints(
     method: &str,
     path: &str,
@@ -135,7 +135,7 @@ pub(crate) fn answer_complaints(
 ) -> Vec<String> {
     let path = path.split('?').next().unwrap_or(path);
     let Some(template) = template(path) else {
-        // Nothing GitHub knows, so nothing it could answer but an error.
+        // GitHub does not have the path, so it could answer only with an error.
         return if status >= 400 {
             Vec::new()
         } else {
@@ -156,7 +156,8 @@ pub(crate) fn answer_complaints(
         };
     };
     match responses.get(status.to_string()) {
-        // Authentication, permissions and limits concern every route and are described at few.
+        // Errors of authentication, permissions and limits are possible on every route, but few
+        // list them.
         None if matches!(status, 400 | 401 | 403 | 404 | 422) => complaints(
             &what,
             &format!("{REST}#/components/schemas/basic-error"),
@@ -187,12 +188,12 @@ pub(crate) fn answer_complaints(
     }
 }
 
-/// A pointer in the fragment of an address.
+/// Encodes a JSON pointer for the fragment of a URL.
 fn encode(pointer: &str) -> String {
     pointer.replace('{', "%7B").replace('}', "%7D")
 }
 
-/// The description's path that fits; the most literal one where several do.
+/// The path of the description that matches; the most literal one if several do.
 fn template(path: &str) -> Option<&'static str> {
     let paths = OPENAPI["paths"]
         .as_object()
@@ -208,7 +209,7 @@ fn template(path: &str) -> Option<&'static str> {
         .map(String::as_str)
 }
 
-/// A last parameter takes the rest of the path: files and refs have slashes.
+/// A last parameter takes the rest of the path, since files and refs have slashes.
 fn fits(template: &str, path: &str) -> bool {
     let template: Vec<&str> = template.split('/').collect();
     let mut path = path.splitn(template.len(), '/');

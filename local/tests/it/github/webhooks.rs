@@ -1,4 +1,4 @@
-//! Deliveries: their headers, order, failure and repetition.
+//! Webhook deliveries: their headers, order, failure and redelivery.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A stand-in with people, a repository, an App and a receiver of its webhooks.
+//! A GitHub stand-in with users, a repository, an App and a receiver of its webhooks.
 
 use std::{path::Path, process::Command, time::Duration};
 
@@ -15,8 +15,8 @@ use super::{client::Client, receiver::Receiver};
 
 pub(crate) const SECRET: &str = "webhook-secret";
 
-/// `acme/widgets` with a first commit on `main`, owned by an organisation of which `maria` is a
-/// member; `stan` is a stranger. The App `prow` is installed on `acme`.
+/// `acme/widgets` with a first commit on `main`. The organisation `acme` owns it, `maria` is a
+/// member, `stan` is not. The App `prow` is installed on `acme`.
 pub(crate) struct World {
     pub(crate) github: FakeGithub,
     pub(crate) maria: Client,
@@ -46,7 +46,7 @@ pub(crate) fn all_permissions() -> AppPermissions {
     )
 }
 
-/// A stand-in that was just stopped may hold its data a moment longer: until its last connection is closed.
+/// Retries: a stand-in that was just stopped uses its data until its last connection is closed.
 async fn start(options: &FakeGithubOptions, shutdown: &CancellationToken) -> FakeGithub {
     let mut attempts = 0;
     loop {
@@ -103,13 +103,13 @@ impl World {
         world
     }
 
-    /// Stops serving; what was stored stays.
+    /// Stops serving. What was stored stays.
     pub(crate) fn stop(self) -> TempDir {
         drop(self.shutdown);
         self.folder
     }
 
-    /// A fresh clone, in a folder of its own.
+    /// A new clone in its own folder.
     pub(crate) fn clone_as(&self, client: &Client, repo: &str) -> Work {
         let dir = tempfile::tempdir_in(&self.folder).unwrap();
         let address = client.remote(repo);
@@ -119,7 +119,8 @@ impl World {
         work
     }
 
-    /// Maria pushes a branch with one new file and opens a pull request from it; its number.
+    /// Maria pushes a branch with one new file and opens a pull request from it. Returns its
+    /// number.
     pub(crate) async fn open_pull(&self, branch: &str) -> u64 {
         let work = self.clone_as(&self.maria, "acme/widgets");
         work.git(&["checkout", "--quiet", "-b", branch]);
@@ -134,7 +135,7 @@ impl World {
         pull["number"].as_u64().unwrap()
     }
 
-    /// A client with an installation's token, narrowed as `wish` says.
+    /// A client with an installation token, narrowed as `wish` says.
     pub(crate) async fn installed(&self, wish: Value) -> Client {
         let path = format!("/app/installations/{}/access_tokens", self.installation);
         let token = self.app_client().post(&path, wish).await.expect(201);
@@ -148,7 +149,7 @@ impl World {
         )
     }
 
-    /// A client with an App's assertion of these claims.
+    /// A client with an App's JWT of these claims.
     pub(crate) fn assertion(&self, claims: &Value) -> Client {
         self.signed(&self.app.private_key_pem, claims)
     }
@@ -170,7 +171,6 @@ impl World {
     }
 }
 
-/// A work tree.
 pub(crate) struct Work {
     dir: TempDir,
 }
@@ -180,14 +180,14 @@ impl Work {
         self.dir.path()
     }
 
-    /// Runs git, which must succeed; its output.
+    /// Runs git, which must succeed. Returns its output.
     pub(crate) fn git(&self, args: &[&str]) -> String {
         let (fine, text) = self.try_git(args);
         assert!(fine, "git {args:?}: {text}");
         text.trim().to_owned()
     }
 
-    /// Whether git succeeded, and what it said.
+    /// Returns whether git succeeded, and its output.
     pub(crate) fn try_git(&self, args: &[&str]) -> (bool, String) {
         let mut git = Command::new("git");
         git.current_dir(self.path())

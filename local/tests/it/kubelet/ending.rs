@@ -1,4 +1,4 @@
-//! Pods that are ended from outside: nothing of them may stay.
+//! Pods that are ended from outside. None of their processes may stay.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::machine::{Machine, ended, marker, phase, processes, shell};
 
-/// A script whose processes do not want to end: deaf to SIGTERM, and with one that has left its family.
+/// A script whose processes do not want to end: they ignore SIGTERM, and one is in a session of its
+/// own.
 fn stubborn(marker: &str) -> String {
     format!(
         "trap '' TERM; (setsid sh -c 'sleep {marker} &' &); sleep {marker} & echo up; while :; do sleep {marker}; done"
@@ -158,7 +159,7 @@ async fn after_a_crash_processes_are_ended_and_the_pod_is_lost() {
         );
         assert_eq!(ended(&pod).exit_code, 137);
 
-        // One that had not run anything is simply run.
+        // A pod that has not run anything is run.
         let secret =
             serde_json::from_value(json!({"metadata": {"name": "s"}, "stringData": {"k": "v"}}))
                 .unwrap();

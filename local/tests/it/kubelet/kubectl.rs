@@ -1,4 +1,4 @@
-//! Pods as a person with `kubectl` meets them.
+//! Pods as a person sees them with `kubectl`.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Person {
         Self { machine, kubectl }
     }
 
-    /// What kubectl prints once it has `part` in it.
+    /// Repeats a kubectl command until it prints `part`. Returns what it printed.
     async fn sees(&self, arguments: &[&str], part: &str) -> String {
         let mut printed = String::new();
         for _ in 0..200 {

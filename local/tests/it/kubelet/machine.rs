@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Generous: only a broken runner reaches it.
+/// Long enough that only a broken runner reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Machine {
@@ -78,7 +78,7 @@ impl Machine {
             .unwrap()
     }
 
-    /// The pod once `condition` holds.
+    /// The pod, once `condition` holds.
     pub(super) async fn wait(&self, name: &str, condition: impl Fn(&Pod) -> bool) -> Pod {
         let held = await_condition(self.pods(), name, |pod: Option<&Pod>| {
             pod.is_some_and(&condition)
@@ -92,7 +92,7 @@ impl Machine {
         }
     }
 
-    /// The pod once it is over.
+    /// The pod, once it is over.
     pub(super) async fn over(&self, name: &str) -> Pod {
         self.wait(name, |pod| matches!(phase(pod), "Succeeded" | "Failed"))
             .await
@@ -117,7 +117,7 @@ impl Machine {
         self.pods().logs(name, &LogParams::default()).await.unwrap()
     }
 
-    /// Reads the log while it is written, from when the pod runs until `line`.
+    /// Follows the log from when the pod runs until it has `line`.
     pub(super) async fn follow(&self, name: &str, line: &str) {
         self.wait(name, |pod| !matches!(phase(pod), "" | "Pending"))
             .await;
@@ -146,7 +146,7 @@ impl Machine {
             .unwrap();
     }
 
-    /// Ends the runner as a crash would: its processes stay, and nobody writes a status.
+    /// Ends the runner as a crash would: its processes stay, and no status is written.
     pub(super) async fn crash(&mut self) {
         self.kubelet.abort();
         assert!((&mut self.kubelet).await.unwrap_err().is_cancelled());
@@ -225,7 +225,7 @@ pub(super) fn ended(pod: &Pod) -> ContainerStateTerminated {
         .expect("the container has not ended")
 }
 
-/// What a waiting container says: reason and message.
+/// Reason and message of a waiting container.
 pub(super) fn waiting(pod: &Pod) -> Option<(String, String)> {
     let waiting = pod.status.as_ref()?.container_statuses.as_ref()?[0]
         .state
@@ -235,7 +235,7 @@ pub(super) fn waiting(pod: &Pod) -> Option<(String, String)> {
     Some((waiting.reason.clone()?, waiting.message.clone()?))
 }
 
-/// How many processes of this machine have `word` as an argument.
+/// The number of processes of this machine that have `word` as an argument.
 pub(super) fn processes(word: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
@@ -247,7 +247,8 @@ pub(super) fn processes(word: &str) -> usize {
         .count()
 }
 
-/// A time to sleep that no other process of this machine sleeps for, so that it can be found.
+/// A sleep time that no other process of this machine uses, so that the test's processes can be
+/// found.
 pub(super) fn marker() -> String {
     format!(
         "9{}.{}",

@@ -1,4 +1,4 @@
-//! What containers see of the machine, and of one another.
+//! What containers see of the machine, and of each other.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::machine::{Machine, marker, phase, shell};
 async fn pods_side_by_side_never_share_a_path() {
     let machine = Machine::start(Namespaces).await;
     let name = format!("kubelet-test-{}", marker());
-    // Each writes everywhere, waits for the other, and still finds its own.
+    // Each writes everywhere, waits for the other, and still finds its own files.
     let script = |word: &str| {
         format!(
             "set -e; for dir in /tmp /var/tmp /home /root /run /etc /opt /dev/shm /work; do mkdir -p $dir; echo {word} > $dir/{name}; done

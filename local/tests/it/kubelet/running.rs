@@ -39,7 +39,7 @@ async fn a_pod_fails_with_its_exit_code_and_last_words() {
         assert_eq!((phase(&pod), ended(&pod).exit_code), ("Failed", 7));
         assert_eq!(ended(&pod).message.as_deref(), Some("it is broken\n"));
         assert_eq!(ended(&machine.over("killed").await).exit_code, 137);
-        // Without a root of its own a container would write the machine's.
+        // Without its own root a container would write to the machine's.
         if isolation == Namespaces {
             machine
                 .script("told", "printf reason > /dev/termination-log; exit 1")
@@ -50,7 +50,7 @@ async fn a_pod_fails_with_its_exit_code_and_last_words() {
                 ended(&machine.over("told").await).message.as_deref(),
                 Some("reason")
             );
-            // As kubelet, the end of what is too long.
+            // As in kubelet, the end of a message that is too long is kept.
             let long = ended(&machine.over("long").await).message.clone();
             assert_eq!(long, Some("x".repeat(4090) + "reason"));
         }

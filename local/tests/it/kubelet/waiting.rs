@@ -1,4 +1,4 @@
-//! Pods that cannot start, not yet or never.
+//! Pods that cannot start yet, or never can.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;

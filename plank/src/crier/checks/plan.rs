@@ -1,4 +1,4 @@
-//! What a check run says of a job. Pure.
+//! What a check run says about a job. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use common::{
 
 use crate::crier::{digest::markdown, quote::MAX_TEXT};
 
-/// Characters of a title; GitHub takes 255.
+/// Most characters of a title; GitHub takes 255.
 const MAX_TITLE: usize = 200;
 
 /// The check run for the job's state, without annotations. `losses` is what was not stored.
@@ -81,7 +81,7 @@ fn check_output(
     }
 }
 
-/// The same with a batch of annotations.
+/// The same change with a batch of annotations.
 pub(super) fn with_annotations(
     change: &CheckRunChange,
     batch: &[CheckAnnotation],
@@ -93,8 +93,9 @@ pub(super) fn with_annotations(
     change
 }
 
-/// Whether a refusal says that the client may not have check runs at all. GitHub's words to an App
-/// without the permission, and to who is no App; others are about an archived repository, say.
+/// Whether a refusal says that the client may not have check runs at all. These are GitHub's texts
+/// for an App without the permission and for a client that is no App; others are about an archived
+/// repository, say.
 pub(super) fn lacks_permission(refusal: &str) -> bool {
     [
         "Resource not accessible by",
@@ -109,7 +110,7 @@ pub(super) fn split_path(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// The remarks on files that lie in these folders.
+/// The annotations on files that are in these folders.
 pub(super) fn check_annotations(
     remarks: &[DigestAnnotation],
     folders: &BTreeMap<&str, Vec<String>>,
@@ -129,7 +130,7 @@ pub(super) fn check_annotations(
             AnnotationLevel::Notice => "notice",
         }
         .to_owned(),
-        // GitHub wants some text.
+        // GitHub requires a text.
         message: match remark.message.as_str() {
             "" => "failed here".to_owned(),
             message => untrusted_text::escape_plain(message, MAX_TEXT),

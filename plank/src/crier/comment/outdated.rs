@@ -13,9 +13,9 @@ use common::github::IssueComment;
 /// Where the jobs of a pull request come from.
 #[derive(Clone, Copy, Debug)]
 pub struct PresubmitOrigin<'a> {
-    /// Those of the central configuration that run on its base branch.
+    /// Jobs of the central configuration that run on its base branch.
     pub central: &'a [&'a Presubmit],
-    /// There may be others: its repository may have jobs of its own, or crier was given no job files.
+    /// There may be others: the repository may have its own jobs, or crier was given no job files.
     pub may_have_others: bool,
 }
 
@@ -26,7 +26,7 @@ impl PresubmitOrigin<'_> {
 }
 
 /// Names of rows that may have to go: of no central job, and of another commit than the newest of
-/// `jobs`, which are told now.
+/// `jobs`, which are reported now.
 pub fn find_outdated_candidates(
     comments: &[IssueComment],
     bot: &str,
@@ -47,11 +47,11 @@ pub fn find_outdated_candidates(
         .collect()
 }
 
-/// Those of the suspects that go. `runs` are the runs of the pull request that are still there.
+/// The candidates that go. `runs` are the runs of the pull request that still exist.
 ///
-/// All go where the central configuration has all jobs there are. Else only what ran by itself on
-/// an earlier commit, did not on the newest, and was not asked for there: what somebody asks for is
-/// not expected to run on each commit.
+/// All go if the central configuration has all jobs there are. Else only those go that ran
+/// automatically on an earlier commit, did not on the newest, and were not requested there: what
+/// somebody requests is not expected to run on each commit.
 pub fn find_outdated_rows(
     suspects: BTreeSet<String>,
     runs: &[ProwJob],
@@ -74,7 +74,7 @@ pub fn find_outdated_rows(
         .into_iter()
         .filter(|commit| *commit != head)
         .map(|commit| auto_started_contexts(runs, commit))
-        // Two pushes start something in common, or one of them was none.
+        // Two pushes have a job in common, or one of the events was no push.
         .filter(|contexts| !contexts.is_disjoint(&at_head))
         .collect();
     let has = |contexts: &BTreeSet<&str>, name: &str| contexts.iter().any(|it| is_named(it, name));
@@ -87,8 +87,8 @@ pub fn find_outdated_rows(
     all
 }
 
-/// The contexts of what the first event of a commit has started: its push, unless nothing runs
-/// before somebody asks.
+/// The contexts that the first event of a commit has started: its push, unless nothing runs before
+/// somebody requests it.
 fn auto_started_contexts<'a>(runs: &'a [ProwJob], commit: &str) -> BTreeSet<&'a str> {
     let of_event = |run: &&'a ProwJob| is_at_commit(run, commit) && event_guid(run).is_some();
     let all = || runs.iter().filter(of_event);
@@ -112,7 +112,7 @@ fn event_guid(run: &ProwJob) -> Option<&str> {
     labels.get(labels::EVENT_GUID).map(String::as_str)
 }
 
-/// Kubernetes tells the age of objects in seconds; within one, build ids rise.
+/// Kubernetes gives ages in seconds; within one second, build ids rise.
 fn creation_order(run: &ProwJob) -> Option<(jiff::Timestamp, Option<u64>)> {
     let time = run.metadata.creation_timestamp.as_ref()?.0;
     let status = run.status.as_ref();

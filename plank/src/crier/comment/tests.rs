@@ -69,7 +69,7 @@ fn told(comments: &[IssueComment], jobs: &[ProwJob], sums_up: bool) -> Vec<Comme
     plan_comments(comments, BOT, &report)
 }
 
-/// What is done, with the names in the table.
+/// The changes, with the names in the table.
 fn short(actions: &[CommentChange]) -> Vec<String> {
     let names = |body: &str| table_rows(body).map(row_name).collect::<Vec<_>>().join(",");
     actions

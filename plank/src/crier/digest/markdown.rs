@@ -1,7 +1,7 @@
 //! A digest as Markdown, for comments and check runs. Pure.
 //!
-//! Everything in a digest is a stranger's text: it stands in code only, and no line begins with
-//! it, so that no reader of comments takes it for a row of the table above.
+//! Everything in a digest is a stranger's text: it stands in code only, and no line begins with it,
+//! so that nothing that reads comments takes it for a row of the table above.
 
 use common::{
     failure_digest::{DigestLine, FailureDigest, FailureKind, MAX_LINES},
@@ -13,22 +13,22 @@ use crate::crier::{
     quote::{MAX_TEXT, MAX_URL},
 };
 
-/// Of a comment, for one job.
+/// Limits of one job's digest in a comment.
 const COMMENT_LINES: usize = 12;
 const COMMENT_BYTES: usize = 1024;
 const COMMENT_TESTS: usize = 5;
-/// Characters of all lines; a digest holds fewer.
+/// Most characters of all lines; a digest holds fewer.
 const MAX_BLOCK: usize = 32 << 10;
-/// Bytes of all digests in a comment.
+/// Most bytes of all digests in a comment.
 const MAX_SECTION: usize = 10 << 10;
 
 const BEGIN: &str = "<!-- failure digest of ";
 const END: &str = "<!-- end of failure digest -->";
 
-/// What a comment says of one failed job.
+/// The digest of one failed job in a comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestBlock {
-    /// The job as the table names it.
+    /// The job's name in the table.
     pub name: String,
     text: String,
 }
@@ -56,8 +56,7 @@ impl DigestBlock {
     }
 }
 
-/// The section below a comment's table: the last blocks that fit, each to be found again by
-/// [`parse_blocks`].
+/// The section below a comment's table: the last blocks that fit, as [`parse_blocks`] reads them.
 #[must_use]
 pub fn render_digest_section(blocks: &[DigestBlock]) -> String {
     let mut length = 0;
@@ -72,7 +71,7 @@ pub fn render_digest_section(blocks: &[DigestBlock]) -> String {
     shown.iter().map(one).collect()
 }
 
-/// The blocks of a comment that is there.
+/// The blocks of an existing comment.
 #[must_use]
 pub fn parse_blocks(body: &str) -> Vec<DigestBlock> {
     let mut blocks = Vec::new();
@@ -151,10 +150,10 @@ fn render_lines(lines: &[&DigestLine]) -> String {
     untrusted_text::escape_code_block(&text, MAX_BLOCK) + "\n"
 }
 
-/// What is missing, and where there is more.
+/// What is missing, and a link to more.
 fn render_closing(url: &str, digest: &FailureDigest) -> String {
     let mut text = String::new();
-    // An unknown failure's summary is its note.
+    // The summary of an unknown failure is its note.
     if let Some(note) = digest
         .note
         .filter(|note| digest.summary != note.user_message())
@@ -184,7 +183,7 @@ fn render_closing(url: &str, digest: &FailureDigest) -> String {
     text
 }
 
-/// What was not stored, as a paragraph of its own; nothing if all was.
+/// What was not stored, as a paragraph of its own; empty if all was.
 pub(crate) fn render_losses(losses: &str) -> String {
     if losses.is_empty() {
         return String::new();
@@ -195,11 +194,11 @@ pub(crate) fn render_losses(losses: &str) -> String {
     )
 }
 
-/// A title of at most 150 characters, plain: GitHub shows it as it is.
+/// A title of at most 150 characters, in plain text: GitHub does not render it.
 #[must_use]
 pub fn digest_title(digest: &FailureDigest) -> String {
     match digest.kind {
-        // A job that failed did so itself, also where its pod is what tells.
+        // Such a job failed by itself, although only its pod says so.
         FailureKind::Pod if !digest.summary.starts_with("Job failed") => {
             format!("infrastructure: {}", digest.summary)
         }
@@ -249,7 +248,7 @@ mod tests {
         }
     }
 
-    /// With what is not seen.
+    /// With invisible characters made visible.
     fn shown(text: &str) -> String {
         text.replace('\u{200b}', "¦")
     }

@@ -1,4 +1,4 @@
-//! What people read of every way a run can end: on GitHub and on Deck.
+//! What people read about every way in which a run ends: on GitHub and on Deck.
 
 use common::{
     failure_digest::{
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What a run left.
+/// What a run stored.
 #[derive(Default)]
 struct StoredOutput<'a> {
     junit: &'a str,
@@ -193,7 +193,7 @@ fn every_end_has_its_reason() {
     }
 }
 
-/// What plank writes when the pod of a run has failed, and its container has ended like this.
+/// What plank decides when the pod of a run has failed and its container has ended like this.
 fn decide_as_plank(decorated: bool, terminated: &Value) -> (ProwJobState, String) {
     let mut job = ProwJob::new("pj", Default::default());
     job.spec.agent = ProwJobAgent::kubernetes();

@@ -1,4 +1,4 @@
-//! What a job's containers said at their end: words that no masker has seen, so they are not kept.
+//! Removes the messages of a job's containers: no masker has seen them, so they are not kept.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ const QUOTING_REASONS: [&str; 4] = [
     "FailedPostStartHook",
     "FailedPreStopHook",
 ];
-/// Of events about containers that cannot be started.
+/// The reason of events about containers that cannot be started.
 const FAILED: &str = "Failed";
 
-/// Leaves such words out of a pod and its events: of a decorated job all of them, of another where
-/// it has a Secret that they could tell. What the cluster and our own utilities say stays.
+/// Removes such messages from a pod and its events: all of a decorated job, and of another job if
+/// it has a Secret that they could contain. Messages of the cluster and of our own utilities stay.
 pub(super) fn redact_messages(job: &ProwJob, pod: &mut Pod, events: &mut [Event]) {
     if job.spec.decoration_config.is_none() && !gives_secret(&job.spec) {
         return;
@@ -75,7 +75,7 @@ fn container_names(spec: &RawPodSpec) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Whether a command has variables in it, so that what it was in the end may be a secret.
+/// Whether a command refers to variables, so that the expanded one may contain a secret.
 fn uses_expansions(pod: &Pod) -> bool {
     let spec = pod.spec.iter();
     let mut containers = spec.flat_map(|spec| {
@@ -116,7 +116,7 @@ mod tests {
             "state": ended, "lastState": ended})
     }
 
-    /// The names of the containers whose words stay.
+    /// The names of the containers whose messages stay.
     fn speakers(job: &ProwJob) -> Vec<String> {
         let names = [
             "clonerefs",

@@ -1,4 +1,4 @@
-//! Makes the comments of a pull request as [`comment::plan_comments`] wants them.
+//! Applies the changes of [`comment::plan_comments`] to the comments of a pull request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,11 +24,11 @@ use crate::crier::{
     state_change::JobStateChange,
 };
 
-/// `ProwJob`s of a pull request that are looked at in one answer of the API.
+/// `ProwJob`s of a pull request in one page of the API's answer.
 const PAGE_SIZE: u32 = 500;
 
 impl GithubJobReporter {
-    /// Tells of all these jobs in one go. What GitHub will never take is given up.
+    /// Reports all these jobs together. What GitHub refuses for good is given up.
     pub(super) async fn update_comments(
         &self,
         pull: &PullKey,
@@ -78,7 +78,7 @@ impl GithubJobReporter {
         let of_pull = if sums_up {
             match newest_finished_runs(self.runs_of_pull(&first.job).await?) {
                 Some(jobs) => jobs,
-                // The last one of them sums up.
+                // The last one of them makes the summary.
                 None => return Ok(()),
             }
         } else {
@@ -124,7 +124,7 @@ impl GithubJobReporter {
         Ok(())
     }
 
-    /// Names of the rows that nobody could run any more. Most often there is none to look into.
+    /// Names of the rows whose jobs nobody could run any more. Most often there is no candidate.
     async fn find_outdated_rows(
         &self,
         config: &Config,
@@ -151,7 +151,7 @@ impl GithubJobReporter {
         Ok(comment::find_outdated_rows(suspects, &runs, &origin))
     }
 
-    /// The runs of the pull request that are there, without what nobody looks at here.
+    /// The existing runs of the pull request, without the fields that are not read here.
     async fn runs_of_pull(&self, job: &ProwJob) -> Result<Vec<ProwJob>, ReportError> {
         let own = |key: &str| job.labels().get(key).map_or("", String::as_str);
         let selector = [labels::ORG, labels::REPO, labels::PULL]
@@ -179,7 +179,7 @@ impl GithubJobReporter {
     }
 }
 
-/// The newest run of each job of the pull request; `None` while one of them runs.
+/// The newest run of each job of the pull request; `None` while one of them is unfinished.
 fn newest_finished_runs(runs: Vec<ProwJob>) -> Option<Vec<ProwJob>> {
     let mut newest: BTreeMap<String, ProwJob> = BTreeMap::new();
     for job in runs {
@@ -212,7 +212,7 @@ async fn collect_digests(all: &[Arc<JobStateChange>]) -> Vec<DigestBlock> {
     blocks
 }
 
-/// What the installation's template says; nothing when it cannot.
+/// The text of the installation's template; empty when it cannot be rendered.
 async fn render_note(template: &str, news: &JobStateChange) -> Result<String, ReportError> {
     if template.is_empty() {
         return Ok(String::new());

@@ -1,4 +1,4 @@
-//! The marks on the object that say what was told.
+//! Writes `prev_report_states`, which says what was reported.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{FinishedTask, PREV_STATES_GRACE, PrevReportStates, ReportWorker};
 use crate::crier::{controller::CrierController, reporter::ReportError};
 
-/// Bound on the write of marks.
+/// The time limit of that write.
 const PREV_STATES_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ReportWorker {
@@ -76,8 +76,8 @@ impl ReportWorker {
     }
 }
 
-/// Marks states as told, of this object and of no other that has come to have its name. Without
-/// a resourceVersion: whoever else writes the object writes other fields.
+/// Writes reported states to this object and to no other of its name. Without a resourceVersion:
+/// other writers of the object write other fields.
 async fn write_prev_report_states(
     crier: &CrierController,
     job: &ProwJob,
@@ -94,7 +94,7 @@ async fn write_prev_report_states(
     let written = api.patch_metadata(&name, &params, &patch);
     match tokio::time::timeout(PREV_STATES_TIMEOUT, written).await {
         Err(_) => Err(ReportError::TimedOut),
-        // It is gone, or another has its name now.
+        // It was deleted, or another has its name now.
         Ok(Err(kube::Error::Api(status))) if [404, 409].contains(&status.code) => Ok(()),
         Ok(done) => Ok(done.map(drop)?),
     }

@@ -1,4 +1,4 @@
-//! The reports of one job: which begin now, and how they ended.
+//! The reports of one job: which start now, and how they ended.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::crier::{
     state_change::JobStateChange,
 };
 
-/// Between two looks whether something that is not there yet has come.
+/// Longest wait before a report that was not possible yet is tried again.
 const MAX_NOT_YET_RETRY: Duration = Duration::from_secs(5);
 
 impl ReportWorker {
-    /// Starts what is due. Nothing any more once crier is to end.
+    /// Starts the reports that are due; none once crier shuts down.
     pub(super) fn start_due_reports(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! Reporters that do as they are told, on the embedded API.
+//! Reporters that follow a script, on the embedded API.
 
 use std::sync::{
     Mutex,
@@ -37,9 +37,9 @@ struct FakeReporter {
 struct Script {
     /// So many reports fail.
     failures: AtomicU32,
-    /// A report ends when there is one.
+    /// A report needs one to end.
     permits: Semaphore,
-    /// States it began to tell.
+    /// States whose report it began.
     begun: Mutex<Vec<ProwJobState>>,
     running: AtomicBool,
 }
@@ -155,7 +155,7 @@ impl CrierFixture {
         self.jobs.patch("pj", &params, &patch).await.unwrap();
     }
 
-    /// Waits until the job has exactly these marks.
+    /// Waits until the job has exactly these previous report states.
     async fn marks(&self, expected: &[(&str, ProwJobState)]) {
         let expected: BTreeMap<String, ProwJobState> = expected
             .iter()
@@ -243,7 +243,7 @@ async fn what_is_marked_by_others_is_not_told() {
     assert_eq!(script.begun(), [Triggered]);
 }
 
-/// Fails for the first job whatever comes, and tells of all others.
+/// Fails for the first job in any state, and reports all others.
 struct FailingReporter;
 
 impl Reporter for FailingReporter {

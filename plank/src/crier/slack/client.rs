@@ -7,17 +7,17 @@ use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-/// Where Slack is.
+/// The address of Slack's API.
 pub const SLACK_API: &str = "https://slack.com/api";
 /// The workspace of `--slack-token-file`.
 pub(crate) const DEFAULT_HOST: &str = "*";
 
 /// Longest text that Slack shows, in characters.
 const MAX_TEXT: usize = 40_000;
-/// When Slack does not say how long, and the most that is waited.
+/// The wait if Slack names none, and the longest wait.
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// Answers that another try will not change; others are about the token, or Slack's own trouble.
+/// Errors that another try will not change; others are about the token, or Slack's own problems.
 const PERMANENT_ERRORS: [&str; 9] = [
     "channel_not_found",
     "not_in_channel",
@@ -30,7 +30,7 @@ const PERMANENT_ERRORS: [&str; 9] = [
     "invalid_arguments",
 ];
 
-/// Why a message was not written.
+/// Why a message was not posted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SlackError {
     #[error("no token is given for the Slack host {0:?}: see --additional-slack-token-files")]
@@ -40,7 +40,7 @@ pub(crate) enum SlackError {
     /// Slack asks to wait.
     #[error("Slack asks to wait {0:?}")]
     RateLimited(Duration),
-    /// Slack's own word for it.
+    /// Slack's error code.
     #[error("Slack answers {0}")]
     Refused(String),
     #[error("{0:#}")]
@@ -48,7 +48,7 @@ pub(crate) enum SlackError {
 }
 
 impl SlackError {
-    /// Whether trying again is of no use.
+    /// Whether another try is useless.
     pub(crate) fn is_permanent(&self) -> bool {
         match self {
             Self::UnknownHost(_) | Self::NoChannel => true,
@@ -58,7 +58,7 @@ impl SlackError {
     }
 }
 
-/// Workspaces that can be written to.
+/// The workspaces that crier can post to.
 #[derive(Clone, Debug)]
 pub struct SlackClient {
     endpoint: String,
@@ -75,7 +75,7 @@ struct SlackResponse {
 }
 
 impl SlackClient {
-    /// Writes by the API at `endpoint`, with a token file for each host.
+    /// Posts through the API at `endpoint`, with a token file for each host.
     pub fn new(endpoint: &str, token_files: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))

@@ -1,4 +1,4 @@
-//! Where a job's message goes, and in which words. Pure.
+//! Where a job's message goes, and its text. Pure.
 
 use common::{
     config::{Config, JobBase, SLACK_REPORT},
@@ -7,20 +7,20 @@ use common::{
 
 use super::DEFAULT_HOST;
 
-/// Whether the job's state is one that Slack hears of.
+/// Whether the job's state is reported on Slack.
 pub(super) fn is_reported(config: &Config, job: &ProwJob) -> bool {
     let target = effective_config(config, &job.spec);
     let states = target.job_states_to_report.unwrap_or_default();
     let entry = config.prow.slack_reporter_for(&job.spec);
     let kind = entry.is_some_and(|entry| entry.job_types_to_report.contains(&job.spec.job_type));
-    // Who names a channel for a job wants to hear of it, whatever its type.
+    // A job with a channel of its own is reported whatever its type.
     let own_channel = !job_config(config, &job.spec).channel.is_empty();
     target.report != Some(false)
         && states.iter().any(|state| state == job.state().as_str())
         && (kind || own_channel)
 }
 
-/// What the job says, and for the rest what the installation says.
+/// The job's own configuration, completed by the installation's.
 pub(super) fn effective_config(config: &Config, spec: &ProwJobSpec) -> SlackReporterConfig {
     let own = job_config(config, spec);
     let entry = config.prow.slack_reporter_for(spec);
@@ -38,9 +38,9 @@ pub(super) fn effective_config(config: &Config, spec: &ProwJobSpec) -> SlackRepo
     }
 }
 
-/// What the job says. Of a job that the central configuration does not have, only whether and in
-/// which states Slack is to hear of it: whoever may start a job of a pull request could write
-/// anything to any channel.
+/// The job's own configuration. Of a job that the central configuration does not have, only whether
+/// and in which states Slack gets a message: whoever may start a job of a pull request could
+/// otherwise write anything to any channel.
 fn job_config(config: &Config, spec: &ProwJobSpec) -> SlackReporterConfig {
     let slack = spec.reporter_config.as_ref();
     let Some(own) = slack.and_then(|config| config.slack.clone()) else {
@@ -56,8 +56,8 @@ fn job_config(config: &Config, spec: &ProwJobSpec) -> SlackReporterConfig {
     }
 }
 
-/// Whether the job may choose host, channel and template: it is one of the central configuration,
-/// says the same, or may say what it likes.
+/// Whether the job may choose host, channel and template: it is a job of the central configuration,
+/// has the same values as one, or is allowed to.
 fn may_choose_channel(config: &Config, spec: &ProwJobSpec, own: &SlackReporterConfig) -> bool {
     let Some(refs) = spec.main_refs() else {
         return true;
@@ -84,7 +84,7 @@ fn may_choose_channel(config: &Config, spec: &ProwJobSpec, own: &SlackReporterCo
                 let all = config.postsubmits_for(&repo);
                 all.iter().any(|job| says_so(&job.base))
             }
-            // There are none in a repository.
+            // In-repo configuration has none of these.
             ProwJobType::Periodic | ProwJobType::Unset => true,
         }
 }

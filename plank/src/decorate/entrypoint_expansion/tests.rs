@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::*;
 
-/// The variables of a container as the kubelet makes them; `secrets` are the values by key, and
-/// there is a Service where one of them is empty.
+/// The variables of a container as the kubelet makes them. `secrets` has the values by key; if one
+/// of them is empty, there is a Service.
 fn kubelet(container: &Value, secrets: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     if secrets.values().any(String::is_empty) {
@@ -45,7 +45,7 @@ fn options(args: &[String]) -> EntrypointOptions {
     serde_json::from_value(json).unwrap()
 }
 
-/// The container with what tells its entrypoint to run `args`.
+/// The container with the variables that make its entrypoint run `args`.
 fn wrapped(container: &Value, args: &[String]) -> Value {
     let mut wrapped = container.clone();
     let variables = VariableScope::from_container(container.as_object().unwrap())
@@ -57,7 +57,7 @@ fn wrapped(container: &Value, args: &[String]) -> Value {
     wrapped
 }
 
-/// What our entrypoint runs in it.
+/// The options that our entrypoint reads in it.
 fn run(wrapped: &Value, secrets: &BTreeMap<String, String>) -> EntrypointOptions {
     let env = kubelet(wrapped, secrets);
     EntrypointOptions::from_env_or_args(|name| env.get(name).cloned(), &[]).unwrap()
@@ -208,8 +208,8 @@ proptest! {
         prop_assert_eq!(&ran, &EntrypointOptions { wrapper: ran.wrapper.clone(), ..options(&[]) });
         prop_assert_eq!(&ran.wrapper.args, &undecorated);
 
-        // Upstream's entrypoint reads the one variable, and is right where all values are literal
-        // (and no variable takes a Service's name after another has used that).
+        // Upstream's entrypoint reads only one variable, which suffices where all values are
+        // literal (and no variable takes a Service's name after another has used that).
         let has_sources = container["envFrom"].is_array()
             || container["env"].as_array().unwrap().iter().any(|v| {
                 v["valueFrom"]["secretKeyRef"].is_object() || v["name"] == "X_PORT"

@@ -1,5 +1,5 @@
-//! What strangers chose (titles, branches, logins) arrives as they wrote it, however the kubelet
-//! reads variables.
+//! Text that strangers chose (titles, branches, logins) arrives as they wrote it, although the
+//! kubelet expands variables.
 
 use std::collections::BTreeMap;
 

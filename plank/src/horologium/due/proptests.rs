@@ -1,5 +1,5 @@
-//! Laws over any sequence of time passing, runs ending, restarts, deletions and runs made by
-//! hand: never two runs of a job at a time, never two for one slot.
+//! Properties over any sequence of time passing, runs ending, restarts, deletions and manual runs:
+//! never two runs of a job at a time, never two for one slot.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,9 +14,9 @@ enum ScheduleEvent {
     Pass(i64),
     /// The unfinished runs end.
     End { failed: bool },
-    /// Somebody starts the job by hand.
+    /// Somebody starts the job manually.
     ByHand,
-    /// Horologium starts anew: what it knows is what the objects say.
+    /// Horologium restarts: it knows only what the objects say.
     Restart,
     /// All complete runs but the newest are deleted, as sinker does.
     Sink,
@@ -61,7 +61,7 @@ fn any_retry() -> impl Strategy<Value = Option<Retry>> {
     prop::option::of(retry)
 }
 
-/// The objects of the cluster, and what horologium made of them.
+/// The objects of the cluster, and horologium's view of them.
 struct ScheduleSimulation {
     objects: BTreeMap<usize, PeriodicRun>,
     count: usize,
@@ -157,7 +157,7 @@ proptest! {
     fn one_run_at_a_time_and_one_for_a_slot(
         rule in any_rule(),
         retry in any_retry(),
-        // Around the changes of Berlin's and New York's clocks, and between.
+        // Around the clock changes of Berlin and New York, and between them.
         start in prop::sample::select(&[1_774_742_400_i64, 1_761_350_400, 1_772_928_000, 1_785_585_600][..]),
         events in prop::collection::vec(any_event(), 1..60),
     ) {
@@ -178,7 +178,7 @@ proptest! {
         }
     }
 
-    /// However long nobody looked, the wait that is told is the first moment something is due.
+    /// However late the check is, the returned time is the first moment when something is due.
     #[test]
     fn nothing_is_due_before_the_wait_is_over(
         rule in any_rule(),

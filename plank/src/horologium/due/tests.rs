@@ -34,7 +34,7 @@ fn history(runs: &[PeriodicRun]) -> PeriodicHistory {
     history
 }
 
-/// In force since the process began, at noon.
+/// A schedule in force since the process began, at noon.
 const START: ScheduleSince = ScheduleSince {
     at: Timestamp::constant(1_785_585_600, 0),
     catch_up: true,

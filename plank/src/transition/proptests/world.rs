@@ -1,4 +1,4 @@
-//! A job, its pod, and everybody who does something to them.
+//! Simulates a job, its pod, and everybody who changes them.
 
 use common::prowjob::{DecorationConfig, ProwJob, ProwJobAgent, ProwJobState};
 use jiff::{SignedDuration, Timestamp};
@@ -35,19 +35,19 @@ pub(super) enum SimulatedEvent {
     Seconds(i64),
     /// Pods that are created are refused.
     Refuse(bool),
-    /// Pods that are created are not taken now.
+    /// Pods that are created are not accepted now.
     Delay(bool),
     /// Every DELETE fails.
     Undeletable(bool),
-    /// The pod's events tell of a missing Secret since so many seconds.
+    /// The pod's events report a Secret that has been missing for so many seconds.
     Missing(Option<i64>),
-    /// What the API says to the Secret with the token.
+    /// The API's answer to the Secret with the token.
     Token(u8),
     /// Ready, away, or gone from the configuration.
     Cluster(u8),
-    /// May start, a limit keeps it, or it is not known.
+    /// It may start, a limit blocks it, or that is not known.
     Start(u8),
-    /// plank starts anew.
+    /// plank restarts.
     Restart,
 }
 
@@ -56,9 +56,9 @@ pub(super) struct SimulationSetup {
     pub(super) decorated: bool,
     pub(super) needs_token: bool,
     pub(super) fail_fast: bool,
-    /// It runs and lets go of pods of complete jobs.
+    /// It runs and releases pods of complete jobs.
     pub(super) crier: bool,
-    /// An ended test's entrypoint says that it left its code.
+    /// The entrypoint of an ended test says that it left its exit code.
     pub(super) marks: bool,
     pub(super) max_revivals: i64,
 }
@@ -87,7 +87,7 @@ pub(super) struct RunSimulation {
     pub(super) pods: Vec<String>,
 }
 
-/// What the API has answered while the job is worked on.
+/// The API's answers during one reconciliation.
 #[derive(Default)]
 struct SimulatedAnswers {
     refused: bool,
@@ -218,7 +218,7 @@ impl RunSimulation {
         }
     }
 
-    /// It tells of the pods of complete jobs, and lets them go then.
+    /// Reports the pods of complete jobs, and then releases them.
     pub(super) fn run_crier(&mut self) {
         let tells = self.setup.crier && self.job.is_complete();
         if let Some(pod) = self.pod.as_mut().filter(|_| tells) {
@@ -340,7 +340,7 @@ impl RunSimulation {
         decide_next_step(&seen, &settings, self.now)
     }
 
-    /// Whether it is done.
+    /// Returns whether it succeeded.
     fn delete_pod(&mut self, uid: &str) -> bool {
         let pod = self
             .pod
@@ -356,7 +356,7 @@ impl RunSimulation {
         true
     }
 
-    /// Whether it is done.
+    /// Returns whether it succeeded.
     fn stop_pod(&mut self, uid: &str) -> bool {
         let pod = self
             .pod

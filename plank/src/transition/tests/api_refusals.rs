@@ -1,4 +1,4 @@
-//! What the API refuses ends a job within a bound, and says so.
+//! A refusal of the API ends a job within a bound, and the description says so.
 
 use super::*;
 

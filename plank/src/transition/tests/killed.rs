@@ -1,4 +1,4 @@
-//! Containers that ended without a word to their sidecar, and what is said of each end.
+//! Containers that ended without a marker for their sidecar, and the text for each end.
 
 use super::*;
 
@@ -157,7 +157,7 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
     );
 }
 
-/// Of our entrypoint, beside another's sidecar.
+/// With our entrypoint and another's sidecar.
 #[test]
 fn a_container_that_left_its_code_is_not_doubted() {
     for (name, containers, step) in [

@@ -1,4 +1,4 @@
-//! Whose pod it is that has the job's name.
+//! Which pods with the job's name are the job's.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Pods that crier's finalizer holds until it has told of them.
+//! Pods that crier's finalizer holds until crier has reported them.
 
 use super::*;
 

@@ -95,7 +95,7 @@ fn stuck(reason: &str, message: &str) -> PodView {
     }
 }
 
-/// What is decided when this has been in the way for so long.
+/// The decision when this obstacle has lasted for so long.
 fn after(seconds: i64, kind: ObstacleKind, pod: &PodView) -> TransitionDecision {
     let before = sighting(kind, seconds);
     decide_with(&job(Pending), Some(pod), |s| s.before = Some(&before))
@@ -176,7 +176,7 @@ fn a_pod_that_cannot_start_fails_fast() {
 
 #[test]
 fn what_is_in_the_way_counts_from_its_first_sight() {
-    // The pod was taken 90 s ago.
+    // The node accepted the pod 90 s ago.
     let passing = stuck(
         "CreateContainerConfigError",
         "failed to sync secret cache: timed out waiting for the condition",
@@ -246,7 +246,7 @@ static PENDING: std::sync::LazyLock<ProwJob> = std::sync::LazyLock::new(|| job(P
 
 const MISSING: &str = "rpc error: code = NotFound desc = ref: not found";
 
-/// Follows a pod whose image is pulled: seconds, reason and message of what its status says.
+/// Simulates the pulls of an image: seconds, reason and message of the pod's status.
 fn pulls(course: &[(i64, &str, &str)]) -> Vec<TransitionStep> {
     let mut before = None;
     let mut steps = Vec::new();

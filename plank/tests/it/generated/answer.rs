@@ -1,4 +1,4 @@
-//! What ours makes of an input.
+//! Our answer to an input.
 
 use std::{fs, path::Path};
 
@@ -21,7 +21,7 @@ const NAME: &str = "00000000-0000-4000-8000-000000000000";
 const BUILD_ID: &str = "1700000000000000000";
 /// 2020-01-01T00:00:00Z.
 const START: i64 = 1_577_836_800;
-/// The repository whose file a case brings.
+/// The repository whose own file an input has.
 const OWN: &str = "o/r";
 
 #[derive(clap::Parser)]

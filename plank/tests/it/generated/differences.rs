@@ -1,4 +1,4 @@
-//! Where ours answers otherwise on purpose, each with its reason.
+//! Where our answers differ on purpose, each with its reason.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::Input;
 
 struct Difference {
     reason: &'static str,
-    /// Looks at the input's text and at ours: an object, or the refusal.
+    /// Checks the input's text and our answer: an object, or the refusal.
     is_it: fn(&str, Result<&str, &str>) -> bool,
 }
 
@@ -47,7 +47,7 @@ const DIFFERENCES: [Difference; 8] = [
 
 pub(super) const REASONS: usize = DIFFERENCES.len();
 
-/// Why ours differs from upstream's answer.
+/// Why our answer differs from upstream's.
 pub(super) fn reason(input: &Input, ours: &Result<Value, String>) -> Option<&'static str> {
     let texts = [&input.config, &input.jobs, &input.in_repo, &input.plugins];
     let text = texts.map(String::as_str).join("\n");

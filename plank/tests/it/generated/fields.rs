@@ -1,4 +1,4 @@
-//! Each field of upstream's types with values of its kind and with values of other kinds.
+//! Each field of upstream's types, with values of its type and with values of other types.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{Input, Node, Seed, base_config};
 
 /// A field of upstream's types.
 pub(super) struct Field {
-    /// `-` is a list's element, `*` a map's key.
+    /// `-` stands for a list's element, `*` for a map's key.
     pub(super) place: Vec<&'static str>,
     root: &'static str,
     pub(super) go_type: &'static str,
@@ -24,7 +24,7 @@ pub(super) fn fields() -> impl Iterator<Item = Field> {
     })
 }
 
-/// Every way to write a scalar that some reader takes for something else, and what is no scalar.
+/// Every way to write a scalar that some reader takes for another type, and what is no scalar.
 pub(super) const SCALARS: [&str; 45] = [
     "5",
     "-5",
@@ -73,7 +73,7 @@ pub(super) const SCALARS: [&str; 45] = [
     "[~]",
 ];
 
-/// What a field's own type is made for.
+/// Values of a field's own type.
 pub(super) fn values(go_type: &str) -> &'static [&'static str] {
     match go_type {
         "bool" => &["true", "false"],
@@ -89,7 +89,7 @@ pub(super) fn values(go_type: &str) -> &'static [&'static str] {
     }
 }
 
-/// Values a field gets that may be of any kind.
+/// How many values of any type a field gets.
 const ANY: usize = 3;
 
 pub(super) fn inputs(seed: &mut Seed) -> Vec<Input> {
@@ -128,7 +128,7 @@ fn with_job(config: &mut Node, place: &[&str], job: &Node) {
     config.put(place, &job.to_string());
 }
 
-/// The jobs stay readable, so that a field can be put into them.
+/// The jobs stay [`Node`]s, so that a field can be put into them.
 fn document(kind: &str, seed: &mut Seed) -> Node {
     let job = job(kind, seed);
     let list = Node::List(vec![job]);

@@ -7,7 +7,7 @@ const COUNT: usize = 2_000;
 
 type Values = (&'static str, &'static [&'static str]);
 
-/// What every kind of job may say.
+/// Fields of every kind of job.
 const COMMON: [Values; 22] = [
     (
         "name",
@@ -120,7 +120,7 @@ const COMMON: [Values; 22] = [
     ),
 ];
 
-/// What presubmits and postsubmits may say.
+/// Fields of presubmits and postsubmits.
 const OF_CHANGES: [Values; 8] = [
     ("always_run", &["true", "false", "null"]),
     (
@@ -148,7 +148,7 @@ const OF_CHANGES: [Values; 8] = [
     ("jenkins_spec", &["{}", "{github_branch_source_job: true}"]),
 ];
 
-/// What presubmits may say.
+/// Fields of presubmits.
 const PRESUBMIT: [Values; 4] = [
     ("optional", &["true", "false"]),
     (
@@ -164,7 +164,7 @@ const PRESUBMIT: [Values; 4] = [
     ("run_before_merge", &["true"]),
 ];
 
-/// What periodics may say.
+/// Fields of periodics.
 const PERIODIC: [Values; 5] = [
     ("interval", &["1h", "0s", "-1h", "abc", "1h30m", "90"]),
     ("minimum_interval", &["1h", "abc", "10m"]),
@@ -197,8 +197,8 @@ pub(super) fn inputs(seed: &mut Seed) -> Vec<Input> {
     (0..COUNT).map(|_| input(seed)).collect()
 }
 
-/// A field for every fifth chance; a job has a name, something to run and, if it is a periodic,
-/// a schedule, but for rare cases.
+/// Each field occurs once in six times; a job has a name, something to run and, if it is a
+/// periodic, a schedule, except in rare cases.
 fn job(section: &str, seed: &mut Seed) -> String {
     let lists: &[&[Values]] = match section {
         "presubmits" => &[&COMMON, &OF_CHANGES, &PRESUBMIT],
@@ -208,7 +208,7 @@ fn job(section: &str, seed: &mut Seed) -> String {
     let mut fields = Vec::new();
     for (key, values) in lists.iter().flat_map(|list| list.iter()) {
         if seed.once_in(6) {
-            // The first value is one that is always taken.
+            // The first value is one that is always accepted.
             let value = if seed.once_in(4) {
                 seed.pick(values)
             } else {

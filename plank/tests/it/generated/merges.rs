@@ -1,4 +1,4 @@
-//! Defaults and what jobs say over them: decoration and `prowjob_defaults`, for all, by
+//! Defaults and the jobs' values over them: decoration and `prowjob_defaults`, for all, by
 //! repository and by cluster, central and in a repository.
 
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Input, Node, Seed, base_config, fields};
 
 const COUNT: usize = 1_900;
-/// Fields that a case is about.
+/// Fields of one input.
 const FIELDS: usize = 3;
 
 /// A field of a merge: its place below the merged object, and its type.
@@ -31,14 +31,14 @@ fn merged() -> Vec<Merged> {
 
 const SECTIONS: [&str; 2] = ["decoration_config", "prowjob_defaults"];
 
-/// Whom an entry of the defaults is for.
+/// Which jobs an entry of the defaults is for.
 const ENTRIES: [&str; 4] = ["{}", "{repo: o}", "{repo: o/r}", "{cluster: k}"];
 
 pub(super) fn inputs(seed: &mut Seed) -> Vec<Input> {
     let merged = merged();
     (0..COUNT)
         .map(|index| {
-            // Each field has its turn; the others are by chance.
+            // Each field has its turn; the others are random.
             let mut chosen = vec![&merged[index % merged.len()]];
             chosen.extend((1..FIELDS).map(|_| seed.pick(&merged)));
             input(&chosen, seed)
@@ -55,7 +55,7 @@ fn value(field: &Merged, seed: &mut Seed) -> String {
     }
 }
 
-/// Writes the chosen fields, or their parents, which may be empty.
+/// Writes the chosen field, or its parent, which may be empty.
 fn write(node: &mut Node, root: &[&str], field: &Merged, seed: &mut Seed) {
     let place = [root, &field.place].concat();
     match seed.below(12) {
@@ -90,7 +90,7 @@ fn input(chosen: &[&Merged], seed: &mut Seed) -> Input {
         decorations.push(format!("{{{entry}{comma}config: {decoration}}}"));
         defaults.push(format!("{{{entry}{comma}config: {default}}}"));
     }
-    // The entry for all, which has what decoration needs, gets its share.
+    // The entry for all jobs, which has what decoration needs, gets some of the fields.
     for field in chosen {
         if field.section == "decoration_config" && seed.once_in(2) {
             let root = ["plank", "default_decoration_config_entries", "-", "config"];
@@ -120,7 +120,7 @@ fn input(chosen: &[&Merged], seed: &mut Seed) -> Input {
     place(config, job, seed)
 }
 
-/// Entries behind the first.
+/// Adds entries after the first.
 fn append(config: &mut Node, entries: &[String]) {
     let Node::Map(sections) = config else { return };
     let Node::Map(plank) = &mut sections[0].1 else {

@@ -1,4 +1,4 @@
-//! YAML in flow style whose scalars are written as a case has them.
+//! YAML in flow style whose scalars are written as an input has them.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl Node {
     }
 
     /// Writes `text` at a place: `-` is a list's first element, `*` a map's first key. What is
-    /// missing on the way is made, elements with what Kubernetes and Prow ask of them.
+    /// missing on the way is created, elements with what Kubernetes and Prow require of them.
     pub(super) fn put(&mut self, place: &[&str], text: &str) {
         self.put_below("", place, text);
     }
@@ -67,7 +67,7 @@ impl Node {
     }
 }
 
-/// What an element of a list needs beside the field in question.
+/// What an element of a list needs besides the field in question.
 fn companion(list: &str) -> Value {
     match list {
         "containers" => json!({"image": "i"}),

@@ -1,4 +1,4 @@
-//! Presets and the jobs that ask for them: labels that fit or not, what collides, one or more
+//! Presets and the jobs that use them: labels that match or not, collisions, one or more
 //! containers, central and in a repository.
 
 use super::{Input, Node, Seed, base_config};
@@ -31,7 +31,7 @@ const MOUNTS: [&str; 6] = [
     "[{name: z, mountPath: /v}]",
 ];
 
-/// A variable list, now and then.
+/// A list of variables in half of the cases.
 fn env(seed: &mut Seed) -> String {
     match seed.once_in(2) {
         true => format!(", env: {}", seed.pick(&ENV)),
@@ -39,7 +39,7 @@ fn env(seed: &mut Seed) -> String {
     }
 }
 
-/// Volumes and their mounts, which belong together but for rare cases.
+/// Volumes and their mounts, which match except in rare cases.
 fn volumes_and_mounts(seed: &mut Seed) -> (String, String) {
     if seed.once_in(2) {
         return (String::new(), String::new());
@@ -60,7 +60,7 @@ fn preset(labels: &str, seed: &mut Seed) -> String {
     format!("{{labels: {labels}{}{volumes}{mounts}}}", env(seed))
 }
 
-/// Their labels differ but for rare cases.
+/// Presets whose labels differ except in rare cases.
 fn presets(seed: &mut Seed) -> String {
     let start = seed.below(LABELS.len());
     let presets: Vec<String> = (0..seed.below(3))

@@ -1,4 +1,4 @@
-//! Chance that is the same in every run: `SplitMix64`.
+//! Random numbers that are the same in every run: `SplitMix64`.
 
 pub(super) struct Seed(pub(super) u64);
 
@@ -11,7 +11,7 @@ impl Seed {
         mixed ^ (mixed >> 31)
     }
 
-    /// Below `end`.
+    /// A number below `end`.
     pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).expect("a remainder of a usize")
     }
@@ -20,7 +20,7 @@ impl Seed {
         &from[self.below(from.len())]
     }
 
-    /// Once in `of` times.
+    /// True once in `of` times.
     pub(super) fn once_in(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }

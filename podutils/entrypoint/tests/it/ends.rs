@@ -1,4 +1,4 @@
-//! However it ends, the sidecar hears of it.
+//! However the entrypoint ends, the sidecar can tell.
 
 use std::process::{Command, Stdio};
 
@@ -67,7 +67,7 @@ fn words_of_their_own_reach_the_process_and_their_variables_do_not() {
     assert_eq!(pod.read("process-log.txt"), "say \"hi\"\n1\n");
 }
 
-/// What is left of a job on a small disk: exit code, marker and log.
+/// Runs a job on a small disk and returns exit code, marker and log.
 fn on_a_small_disk(script: &str) -> (String, String, String) {
     let disk = tempfile::tempdir().unwrap();
     let path = |name: &str| disk.path().join(name).to_str().unwrap().to_owned();
@@ -93,8 +93,8 @@ fn on_a_small_disk(script: &str) -> (String, String, String) {
     (next(), next(), next())
 }
 
-/// The room for the marker and the log's first lines is taken before the process can fill the
-/// disk.
+/// The space for the marker and the log's first lines is reserved before the process can fill
+/// the disk.
 #[test]
 fn a_full_disk_has_room_for_the_marker_and_a_line() {
     let (code, marker, log) = on_a_small_disk("cat /dev/zero > LARGE; echo filled; exit 3");

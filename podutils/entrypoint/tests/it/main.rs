@@ -74,7 +74,7 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// What the entrypoint's own line says.
+/// The message in a line of the entrypoint's own.
 fn said(line: &str) -> String {
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["component"], "entrypoint");

@@ -1,15 +1,15 @@
-//! Tells at a glance where no needle begins.
+//! A fast filter for the positions of a text at which no needle begins.
 
-/// By this many bytes most are told.
+/// Needles of at least this many bytes are filtered by their first eight bytes.
 const WORD: usize = 8;
-/// And those that are shorter by this many; still shorter ones by their first byte.
+/// Shorter needles are filtered by this many bytes; still shorter ones by their first byte.
 const HALF: usize = 4;
-/// Bits of a filter for each entry; so with two bits an entry, one place in a thousand is looked
-/// at in vain.
+/// Bits of a filter for each entry. An entry sets two bits, so about one position in a thousand
+/// is searched in vain.
 const SPARSE: usize = 32;
 /// The fewest bits of a filter.
 const FEWEST: usize = 1 << 12;
-/// An odd number with its ones spread (2^64 by the golden ratio), as a multiplicative hash wants.
+/// The factor of the multiplicative hash: odd, its ones spread (2^64 over the golden ratio).
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The first bytes of all needles.
@@ -23,7 +23,7 @@ pub(super) struct NeedleHeads {
 #[derive(Debug)]
 struct ShortHeads {
     halves: BloomFilter,
-    /// First bytes.
+    /// The first bytes of the shortest needles.
     bytes: [bool; 256],
 }
 
@@ -47,9 +47,9 @@ impl NeedleHeads {
         Self { words, short }
     }
 
-    /// The next place before `until` where a needle may begin.
+    /// The next position before `until` where a needle may begin.
     pub(super) fn next_candidate(&self, text: &[u8], from: usize, until: usize) -> Option<usize> {
-        // The last few bytes are no whole word: each of them may be one.
+        // The last few bytes are no whole word, so each of them is a candidate.
         let whole = text.len().saturating_sub(WORD - 1).min(until);
         let mut next = from;
         if from < whole {
@@ -81,25 +81,25 @@ impl NeedleHeads {
     }
 }
 
-/// The bytes as a number, the first of them lowest.
+/// The bytes as a little-endian number.
 fn bytes_to_number(bytes: &[u8]) -> u64 {
     let mut word = [0; WORD];
     word[..bytes.len()].copy_from_slice(bytes);
     u64::from_le_bytes(word)
 }
 
-/// The same of a whole word, for which no copy has to be made.
+/// The same for a whole word, without a copy.
 fn word_to_number(bytes: &[u8]) -> u64 {
     bytes
         .first_chunk::<WORD>()
         .map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-/// Has what it was given, and now and then another.
+/// A set that contains every added entry, and now and then another.
 #[derive(Debug)]
 struct BloomFilter {
     bits: Vec<u64>,
-    /// What of a hash is left away, so that the rest names a bit.
+    /// How far a hash is shifted, so that the rest is the index of a bit.
     shift: u32,
 }
 
@@ -133,7 +133,6 @@ impl BloomFilter {
     }
 }
 
-/// Another hash from the first.
 fn second_hash(hash: u64) -> u64 {
     (hash ^ hash >> 32).wrapping_mul(SPREAD)
 }

@@ -1,4 +1,4 @@
-//! Base64 of a secret, alone or with something before and behind it.
+//! A secret in base64, alone or with something before and after it.
 
 use std::collections::BTreeSet;
 
@@ -6,20 +6,20 @@ use ::base64::Engine;
 use ::base64::engine::GeneralPurpose;
 use ::base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// Bits of a character.
+/// Bits that a character encodes.
 const BITS: usize = 6;
-/// Three bytes are four characters, so what follows is written alike from there on.
+/// Three bytes are four characters, so only the position modulo three matters.
 const PERIOD: usize = 3;
-/// Fewer characters than these are anybody's.
+/// Fewer characters are not searched for: they are too common.
 const SHORTEST: usize = 4;
 /// The columns at which `base64` and `openssl` break lines.
 const COLUMNS: [usize; 2] = [76, 64];
 
-/// All of it, with and without padding, on one line and on several.
+/// Collects the whole encoding, with and without padding, on one line and on several.
 pub(super) fn collect_whole(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
     for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
         let encoded = engine.encode(value);
-        // Without padding what is short is a word of its own.
+        // Without padding, a short encoding is an ordinary word.
         if encoded.len() < SHORTEST {
             continue;
         }
@@ -37,8 +37,8 @@ fn break_lines(encoded: &str, columns: usize) -> Vec<u8> {
     lines.join(&b'\n')
 }
 
-/// The characters that the value alone decides, wherever it stands in what is encoded, such as
-/// `user:secret`.
+/// Collects the characters that depend on the value alone, whatever stands before and after it,
+/// such as in `user:secret`.
 pub(super) fn collect_within(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
     for before in 0..PERIOD {
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
@@ -50,7 +50,7 @@ pub(super) fn collect_within(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
     }
 }
 
-/// Behind `before` bytes.
+/// The characters that depend on the value alone if `before` bytes precede it.
 fn decided_characters(value: &[u8], before: usize, engine: &GeneralPurpose) -> Vec<u8> {
     let encoded = engine.encode([&[0; PERIOD][..before], value].concat());
     let from = (8 * before).div_ceil(BITS);

@@ -1,19 +1,19 @@
-//! A secret within a JSON string, by the rules of those who write JSON.
+//! A secret inside a JSON string, by the rules of common JSON libraries.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::replace_chars;
 
-/// How a library writes strings, beyond `\"`, `\\`, and control characters, which all must escape.
+/// What a library escapes besides `\"`, `\\` and control characters, which all have to escape.
 struct JsonDialect {
-    /// Written by number although they need not be.
+    /// Characters written as `\u` and digits although they need not be.
     numbered: &'static [char],
-    /// Whatever is not ASCII is written by number.
+    /// Whether all that is not ASCII is written as `\u` and digits.
     ascii: bool,
-    /// As `\/`.
+    /// Whether `/` is written as `\/`.
     slash: bool,
-    /// `\n`, `\t` and the like, and `\"`; else those are written by number.
+    /// Whether `\n`, `\t` and the like are used; else those are written as `\u` and digits.
     short: bool,
 }
 
@@ -30,10 +30,10 @@ const GO: JsonDialect = JsonDialect {
 };
 
 const DIALECTS: [JsonDialect; 8] = [
-    // serde, JavaScript's, jq's; Go's without HTML in mind.
+    // serde, JavaScript, jq, and Go without HTML escapes.
     PLAIN,
     GO,
-    // Go's v2, and JavaScript that is careful with HTML.
+    // Go's v2, and JavaScript with escapes for HTML.
     JsonDialect {
         numbered: &['\u{2028}', '\u{2029}'],
         ..PLAIN
@@ -49,7 +49,7 @@ const DIALECTS: [JsonDialect; 8] = [
         slash: true,
         ..PLAIN
     },
-    // JavaScript libraries' within HTML.
+    // JavaScript libraries for use within HTML.
     JsonDialect {
         slash: true,
         ..PLAIN
@@ -67,7 +67,7 @@ const DIALECTS: [JsonDialect; 8] = [
     },
 ];
 
-/// Whatever is a control character, by number.
+/// Writes every control character as `\u` and digits.
 const BY_NUMBER: JsonDialect = JsonDialect {
     short: false,
     ..PLAIN
@@ -82,7 +82,7 @@ pub(super) fn collect_escapes(text: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What is written already, in a string, and that in a string once more.
+/// Collects an escaped text inside a JSON string, and that string inside another one.
 pub(super) fn collect_nested(written: &str, found: &mut BTreeSet<Vec<u8>>) {
     for dialect in [&PLAIN, &GO] {
         let once = escape_string(written, dialect, false);
@@ -108,7 +108,7 @@ fn escape_string(text: &str, dialect: &JsonDialect, upper: bool) -> String {
     })
 }
 
-/// As `\u` and four digits, twice of what needs more.
+/// Writes `\u` and four digits, twice for a character of two UTF-16 units.
 fn escape_by_number(char: char, upper: bool) -> String {
     let mut out = String::new();
     for unit in char.encode_utf16(&mut [0; 2]) {

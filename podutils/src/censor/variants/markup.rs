@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::replace_chars;
 
-/// What stands instead of some characters.
+/// Characters, and what replaces each of them.
 type EntityTable = &'static [(char, &'static str)];
 
-/// `&` may be written so, or (twice escaped) longer.
+/// Replaced by all libraries. `&` is longer where it is escaped twice.
 const ALWAYS: EntityTable = &[('&', "&amp;"), ('<', "&lt;")];
 
-/// Each library has its own way with each of these, and a template may go through two of them: every
-/// choice is met with every other.
+/// Libraries differ in each of these, and a template may pass through two of them, so every choice
+/// is combined with every other.
 const CHOICES: [&[EntityTable]; 5] = [
     &[&[('>', "&gt;")]],
     &[&[('"', "&#34;")], &[('"', "&quot;")], &[('"', "&#x22;")]],
@@ -25,10 +25,10 @@ const CHOICES: [&[EntityTable]; 5] = [
     ],
 ];
 
-/// So many ways are enough for a secret that is large.
+/// Once there are more ways than this, a large secret gets no further choices.
 const ENOUGH: usize = 8;
 
-/// In every way, or only in some.
+/// Collects the text escaped in every way, or only in some.
 pub(super) fn collect_escapes(text: &str, every: bool, found: &mut BTreeSet<String>) {
     let mut ways: Vec<Vec<EntityTable>> = vec![vec![ALWAYS]];
     for choice in CHOICES {

@@ -1,26 +1,26 @@
-//! What a secret is made of: its lines, the values in them, and the strings of a JSON document.
+//! Splits a secret into its parts: lines, the values in them, and the strings of a JSON document.
 
 use serde_json::Value;
 
-/// A single line, or a single string, that is at least this long is hidden wherever it stands.
+/// A single line or string of at least this many bytes is masked wherever it occurs.
 const LONG: usize = 8;
-/// So is a shorter one if it has letters and digits, as no word has: `{`, `true`, `else {` and
-/// `return;` stand in every second log, and hiding them hides the log. What is this short and has
-/// no digit is hidden within the whole only.
+/// So is a shorter one of at least this many bytes that has letters and digits. `{`, `true`,
+/// `else {` and `return;` are in most logs, and masking them would hide the log. So what is short
+/// and has no digit is masked inside the whole secret only.
 const MIXED: usize = 6;
-/// Of a larger secret, single lines are not looked for in base64 and hexadecimal, and nothing in
-/// text within text: that would be most of what has to be remembered.
+/// Bytes of a small secret. Of a larger one, single lines are not searched for in base64 and
+/// hexadecimal, and no part inside text that is quoted twice: that would take most of the memory.
 const SMALL: usize = 4 << 10;
-/// JSON within JSON within JSON.
+/// How many levels of JSON within strings of JSON are read.
 const DEPTH: u32 = 3;
 
-/// A value of its own.
+/// A part of a secret that is searched for by itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SecretPart {
     bytes: Vec<u8>,
-    /// All of its secret.
+    /// Whether the part is its whole secret.
     is_whole: bool,
-    /// Its secret is no more than [`SMALL`].
+    /// Whether its secret has at most [`SMALL`] bytes.
     is_of_small: bool,
 }
 
@@ -29,18 +29,18 @@ impl SecretPart {
         &self.bytes
     }
 
-    /// Whether to expect it in base64 or hex without the rest of its secret.
+    /// Whether to search for it in base64 and hexadecimal without the rest of its secret.
     pub(super) fn is_alone_encoded(&self) -> bool {
         self.is_whole || self.is_of_small
     }
 
-    /// Whether to expect it quoted by one program within what another quotes.
+    /// Whether to search for it quoted by one program inside text that another program quotes.
     pub(super) fn is_quoted_twice(&self) -> bool {
         self.is_of_small
     }
 }
 
-/// The value itself first.
+/// Returns the whole value first.
 pub(super) fn split_secret(value: &[u8]) -> Vec<SecretPart> {
     let is_of_small = value.len() <= SMALL;
     let mut found = vec![SecretPart {
@@ -66,7 +66,7 @@ fn collect_lines(value: &[u8], add: &mut impl FnMut(&[u8])) {
         if !is_one && stands_alone(line) {
             add(line);
         }
-        // Names of clusters and the like stand there as well, so only what is no word.
+        // A named value may be the name of a cluster or the like, so a plain word is not masked.
         if let Some(named) = named_value(line).filter(|named| is_mixed(named)) {
             add(named);
         }
@@ -117,7 +117,7 @@ fn collect_strings_of(document: &Value, depth: u32, add: &mut impl FnMut(&[u8]))
 }
 
 fn stands_alone(line: &[u8]) -> bool {
-    // The frame of a PEM file is no secret, and masking it would only hide what was there.
+    // The frame of a PEM file is no secret; masking it would only hide what kind of key it was.
     if line.starts_with(b"-----") && line.ends_with(b"-----") {
         return false;
     }

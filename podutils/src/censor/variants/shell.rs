@@ -1,15 +1,15 @@
-//! A secret as a shell, or another language, writes it as a word (`set -x`, `printf %q`, `repr`).
+//! A secret as shells and other languages quote it (`set -x`, `printf %q`, `repr`).
 
 use std::collections::BTreeSet;
 
 use super::replace_chars;
 
-/// What bash puts a backslash before, if nothing is to be quoted otherwise.
+/// The characters before which bash puts a backslash outside of quotes.
 const SPECIAL: &str = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
-/// Those among them that some shells leave.
+/// Those among them that some shells leave as they are.
 const SOMETIMES: &str = "!#,^{}~";
 
-/// Without the quotes around.
+/// Collects the quoted forms, without the quotes around them.
 pub(super) fn collect_quotes(text: &str, found: &mut BTreeSet<String>) {
     let backslash = |special: &str| {
         replace_chars(text, |char| {
@@ -22,12 +22,12 @@ pub(super) fn collect_quotes(text: &str, found: &mut BTreeSet<String>) {
         .collect();
     found.insert(backslash(SPECIAL));
     found.insert(backslash(&sparing));
-    // Within "…"; bash's `!` only where there is a history.
+    // Inside "…"; bash escapes `!` only where there is a history.
     found.insert(backslash("\\\"$`"));
     found.insert(backslash("\\\"$`!"));
     // Python's and JavaScript's '…'.
     found.insert(backslash("\\'"));
-    // Within '…': out of it and in again.
+    // Inside '…': the quotes are closed and opened again.
     for quote in ["'\\''", "'\"'\"'", "''"] {
         found.insert(replace_chars(text, |char| {
             (char == '\'').then(|| quote.to_owned())
@@ -38,13 +38,13 @@ pub(super) fn collect_quotes(text: &str, found: &mut BTreeSet<String>) {
             found.insert(quote_ansi_c(text, bytes, quote));
         }
     }
-    // Line by line, as a terminal gets it.
+    // Line ends as a terminal gets them.
     found.insert(replace_chars(text, |char| {
         (char == '\n').then(|| "\r\n".to_owned())
     }));
 }
 
-/// How bytes are written that are not ASCII.
+/// How bytes that are not ASCII are written.
 #[derive(Clone, Copy)]
 enum NonAscii {
     Clear,
@@ -52,7 +52,7 @@ enum NonAscii {
     Hex,
 }
 
-/// Within bash's `$'…'`, and Python's `repr` of bytes (without a backslash before quotes).
+/// Quotes as bash's `$'…'` and Python's `repr` of bytes (without a backslash before quotes).
 fn quote_ansi_c(text: &str, bytes: NonAscii, quote: bool) -> String {
     let byte = |byte: u8| match bytes {
         NonAscii::Hex => format!("\\x{byte:02x}"),

@@ -30,7 +30,7 @@ fn what_is_no_secret() {
     assert!(!is_too_short(b"abcd\n", 4));
 }
 
-/// Each shape is written out, since a shape that is made by what is tested proves nothing.
+/// Each variant is written out: one that the code under test made would prove nothing.
 #[test]
 fn every_shape_is_hidden() {
     let plain = r#"a&b<c>d"e'f/g+h=i j$k"#;
@@ -56,7 +56,7 @@ fn every_shape_is_hidden() {
                 r#"a\u0026b\u003cc\u003ed\"e\u0027f/g+h\u003di j$k"#,
                 r#"a\u0026b\u003Cc\u003Ed\u0022e\u0027f/g\u002Bh=i j$k"#,
                 r#"a\\u0026b\\u003cc\\u003ed\\\"e'f/g+h=i j$k"#,
-                // And what shells and HTML are made of, in JSON.
+                // Shell quotes and HTML, in JSON.
                 r#"a\u0026b\u003cc\u003ed\"e'\\''f/g+h=i j$k"#,
                 r#"a\u0026amp;b\u0026lt;c\u0026gt;d\u0026#34;e\u0026#39;f/g+h=i j$k"#,
                 // Shells: '…', "…", \, $'…', and a Python word.
@@ -131,7 +131,7 @@ fn base64_is_hidden_alone_and_behind_a_name() {
                 let value = format!("{before}{secret}{behind}");
                 for shape in [STANDARD.encode(&value), URL_SAFE_NO_PAD.encode(&value)] {
                     let hidden = censor.mask_text(&shape).matches('X').count();
-                    // Two characters may be decided by what stands beside, too.
+                    // Two characters may depend on the neighbours, too.
                     assert!(hidden + 2 >= secret.len() * 4 / 3, "{value}: {hidden}");
                 }
             }
@@ -197,7 +197,7 @@ fn short_lines_obey_the_minimum() {
 }
 
 proptest! {
-    /// Of any text, the value and its lines, as Go, Python and a shell would print them.
+    /// Any secret, as JSON, a shell, HTML and URLs would print it.
     #[test]
     fn whatever_the_text_no_plain_shape_is_left(
         secret in r#"[ -~äß€\u{2028}]{4,40}(\n[ -~]{0,80}){0,4}"#,

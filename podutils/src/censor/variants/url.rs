@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// What programs leave as it is beside letters and digits. Upper and lower case digits each.
+/// What programs leave as it is, besides letters and digits. Hex digits may have either case.
 const KEPT: [&[u8]; 6] = [
     // Go's `url.QueryEscape`, Python's `quote_plus`, `curl --data-urlencode`.
     b"-._~",
@@ -16,7 +16,7 @@ const KEPT: [&[u8]; 6] = [
     b"-._~!'()*",
     b"-._~!'()*;,/?:@&=+$#",
 ];
-/// What a form leaves as it is; a blank becomes a plus. Java's, browsers', and Go's and Python's.
+/// The same for forms, where a space becomes a plus: of Java and browsers, and of Go and Python.
 const FORMS: [&[u8]; 2] = [b"-._*", b"-._~"];
 
 pub(super) fn collect_escapes(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {

@@ -1,4 +1,4 @@
-//! One log that grows: what of it can be shown.
+//! Reads one growing log and decides what of it can be shown.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use tracing::warn;
 use crate::censor::{Censor, CensorStream};
 use crate::upload::{UploadSourceError, open_below};
 
-/// The largest piece, in bytes: what a job writes faster comes later.
+/// The largest piece, in bytes. If a job writes faster, the rest comes later.
 const PIECE: u64 = 8 << 20;
-/// What a new censor reads again of what the last one has released, in bytes: a secret may have
-/// begun in it.
+/// Bytes of stored pieces that a new censor reads again, because a secret may have begun in
+/// them.
 const CONTEXT: u64 = 64 << 10;
 
 /// How a piece is stored.
@@ -26,19 +26,19 @@ pub(super) struct LiveLogReader {
     path: PathBuf,
     /// `None` until the secrets are known.
     stream: Option<CensorStream>,
-    /// Bytes that the log had at the last look, and at the one before it: only these are read,
-    /// since a secret that was replaced this moment may not be known yet.
+    /// The log's length at the last check, and at the one before (`until`). Only bytes before
+    /// `until` are read, since a secret that was just replaced may not be known yet.
     length: u64,
     until: u64,
-    /// Bytes that the stream has taken.
+    /// Bytes that the stream has read.
     read: u64,
     /// Bytes that are in stored pieces.
     stored: u64,
-    /// Bytes that the stream gives once more, which are in stored pieces.
+    /// Bytes that the stream will return again although they are in stored pieces.
     skip: u64,
     /// Pieces that are stored.
     pieces: u64,
-    /// What follows these.
+    /// The piece that follows these.
     next: Option<Bytes>,
     given_up: bool,
 }
@@ -59,7 +59,7 @@ impl LiveLogReader {
         }
     }
 
-    /// Whether there may be something to show.
+    /// Checks the log's length. Returns whether there may be something to show.
     pub(super) async fn check_growth(&mut self) -> bool {
         if self.given_up {
             return false;
@@ -73,7 +73,7 @@ impl LiveLogReader {
                     self.give_up_because("it became shorter");
                 }
             }
-            // Its container has not begun.
+            // Its container has not started.
             Err(UploadSourceError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.give_up_because(&error.to_string()),
         }
@@ -119,7 +119,7 @@ impl LiveLogReader {
         self.next.clone()
     }
 
-    /// Without what is in stored pieces already.
+    /// Drops the bytes that are in stored pieces already.
     fn skip_stored(&mut self, settled: Vec<u8>) -> Option<Bytes> {
         let settled = Bytes::from(settled);
         let known =
@@ -128,12 +128,11 @@ impl LiveLogReader {
         Some(settled.slice(known..)).filter(|fresh| !fresh.is_empty())
     }
 
-    /// The number of the next piece.
     pub(super) fn next_number(&self) -> u64 {
         self.pieces + 1
     }
 
-    /// The next piece is where it belongs.
+    /// Records that the next piece is stored.
     pub(super) fn mark_stored(&mut self) {
         if let Some(piece) = self.next.take() {
             self.stored += piece.len() as u64;
@@ -141,7 +140,7 @@ impl LiveLogReader {
         }
     }
 
-    /// Shows no more of it.
+    /// Shows no more of this log.
     pub(super) fn give_up(&mut self) {
         self.given_up = true;
         self.next = None;
@@ -153,7 +152,7 @@ impl LiveLogReader {
     }
 }
 
-/// Work on the file system, away from the runtime.
+/// Runs work on the file system on a thread for blocking calls.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, UploadSourceError> + Send + 'static,
 ) -> Result<T, UploadSourceError> {

@@ -1,15 +1,15 @@
-//! How often pieces are written: so that a viewer sees a line within two seconds, and a job that
-//! never stops talking leaves no million objects.
+//! How often pieces are written. A viewer sees a line within two seconds, and a job that never
+//! stops printing does not leave a million objects.
 
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// An hour's pieces, one a second.
+/// The pieces of one hour, at one a second.
 const OFTEN: u64 = 3_600;
-/// Ten hours' pieces.
+/// The pieces of ten hours.
 const MANY: u64 = 20_000;
 
-/// How long to wait after so many pieces of one log.
+/// How long to wait before the next piece of a log that has this many.
 pub(super) fn piece_interval(pieces: u64) -> Duration {
     match pieces {
         0..OFTEN => SECOND,

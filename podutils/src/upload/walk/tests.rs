@@ -134,7 +134,7 @@ fn a_folder_that_cannot_be_read_does_not_end_the_walk() {
     mode(&root.join("closed"), 0o000);
     let walked = std::thread::spawn({
         let root = root.clone();
-        // Of this thread alone, so that root, too, is somebody who may not read all.
+        // Changes the user of this thread alone, so that the test works for root, too.
         move || {
             nix::unistd::setfsuid(65534.into());
             walk(&[&root])
@@ -171,7 +171,7 @@ fn a_folder_that_is_too_deep_is_left_out_and_the_others_are_not() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever files are called, each is uploaded under a name of its own or told of.
+    /// Whatever files are called, each is uploaded under a unique name or is a failure.
     #[test]
     fn no_file_vanishes(
         names in prop::collection::btree_set("[ab]/?[a#%\u{e4}23 ]{1,3}(\\.gz|\\.txt)?", 1..12),
@@ -183,7 +183,7 @@ proptest! {
         for name in names.into_iter().map(OsString::from).chain(odd) {
             let path = dir.path().join(name);
             let made = fs::create_dir_all(path.parent().unwrap()).is_ok() && !path.exists();
-            // A name may be that of another's folder.
+            // A name may also be the folder of another file.
             if made && fs::write(path, "x").is_ok() {
                 files += 1;
             }

@@ -1,4 +1,4 @@
-//! What is in an address, and who may hear of a token.
+//! Credentials in an address are never recorded, and a token goes to its own host only.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 
-/// A host that lets nobody in, and what it hears: the lines of the requests' heads.
+/// A host that refuses every request, and the lines of the request heads that it receives.
 fn host() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -50,7 +50,7 @@ async fn credentials_in_an_address_are_in_no_record() {
     for (uri, is_asked) in [
         (format!("http://user:hunter22@{address}/o/r.git"), true),
         (format!("http://hunter22@{address}/o/r.git"), true),
-        // Refused, and told of: with a control character, and longer than what is quoted.
+        // Refused and reported: it has a control character and is longer than what is quoted.
         (format!("https://user:hunter22{long}@h/o\u{1}"), false),
     ] {
         let pod = Pod::new();

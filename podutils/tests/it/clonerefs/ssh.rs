@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 
-/// Killed when the test lets go of it.
+/// Killed when it is dropped.
 struct Sshd {
     child: Child,
     port: u16,
@@ -34,7 +34,7 @@ fn make_key(path: &Path) -> String {
 }
 
 impl Sshd {
-    /// Lets in whoever has the key `pod.at("key")`; the host's public key is returned as well.
+    /// Accepts the key `pod.at("key")`; returns the host's public key as well.
     fn start(pod: &Pod) -> (Self, String) {
         let host = make_key(&pod.at("host"));
         pod.write("authorized", make_key(&pod.at("key")));
@@ -109,7 +109,7 @@ async fn a_key_for_its_owner_alone_and_a_known_host_let_it_in() {
     );
     assert_eq!(pod.read(&format!("{TREE}/one")), "1");
 
-    // Without the host's key nothing is fetched, and the reason is told.
+    // Without the host's key nothing is fetched, and the reason is reported.
     let refused = clone_with(&pod, vec![refs], |options| {
         options.src_root = pod.path("second");
         options.key_files = vec![pod.path("keys")];

@@ -1,5 +1,5 @@
-//! What a masker has to hide, each in every sink that the sidecar writes: the live log, the log,
-//! an artifact, its name, archives and the names in them, and the result's metadata.
+//! What has to be masked wherever the sidecar stores it: in the live log, the log, an artifact, its
+//! name, archives and the names in them, and the result's metadata.
 
 mod places;
 mod shapes;
@@ -15,9 +15,9 @@ use super::*;
 /// Far more than a loaded machine needs for anything here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a line becomes: all between the marks is hidden, and the marks are gone.
+/// A line without its marks, and the same line with all between the marks masked.
 ///
-/// So the test says in one place what is secret and what is harmless beside it.
+/// So the test says in one place what is secret and what is harmless.
 fn line(marked: &str) -> (String, String) {
     let (mut text, mut masked) = (String::new(), String::new());
     for (index, part) in marked.split(['«', '»']).enumerate() {
@@ -82,7 +82,7 @@ async fn end(pod: &Pod, running: tokio::task::JoinHandle<ExitCode>) {
     assert_eq!(ended.expect("it ends").unwrap(), ExitCode::SUCCESS);
 }
 
-/// Adds to the log.
+/// Appends to the log.
 fn print(pod: &Pod, text: &str) {
     let mut log = fs::OpenOptions::new();
     let log = log.append(true).create(true);
@@ -108,7 +108,7 @@ fn leave_everywhere(pod: &Pod, lines: &[(String, String)]) {
     }
 }
 
-/// Waits until all of it is shown live.
+/// Waits until the live log has all of it.
 async fn expect_live(pod: &Pod, masked: &str) {
     let shown = async {
         while live_log(pod).await.len() < masked.len() {
@@ -119,7 +119,7 @@ async fn expect_live(pod: &Pod, masked: &str) {
     assert_eq!(live_log(pod).await, masked, "live: {shown:?}");
 }
 
-/// The pieces that are there.
+/// The pieces in the bucket, concatenated.
 async fn live_log(pod: &Pod) -> String {
     let mut all = String::new();
     for key in pod.keys().await {
@@ -163,7 +163,7 @@ async fn expect_stored(pod: &Pod, lines: &[(String, String)]) {
         "names in metadata"
     );
     assert_eq!(metadata["censored"], true);
-    // As text, it has further characters, and so more is hidden.
+    // The file is text with further characters, so more of it is masked.
     let file = pod.json(&artifact("metadata.json")).await;
     let value = file["value"].as_str().unwrap();
     assert_eq!(
@@ -180,7 +180,7 @@ async fn expect_stored(pod: &Pod, lines: &[(String, String)]) {
     }
 }
 
-/// With one `X` for each secret.
+/// Shortens each masked secret to one `X`.
 fn shortened(masked: &str) -> String {
     let mut characters: Vec<char> = masked.chars().collect();
     characters.dedup_by(|a, b| *a == 'X' && *b == 'X');

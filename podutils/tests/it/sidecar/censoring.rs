@@ -1,4 +1,4 @@
-//! Nothing leaves the pod that is secret, or that could not be looked into.
+//! Nothing leaves the pod that is secret, or that could not be censored.
 
 use super::*;
 
@@ -218,7 +218,7 @@ async fn censored_says_what_was_done() {
         change(&pod, &mut options);
         pod.write("logs/process-log.txt", "hunter22");
         pod.write("logs/artifacts/x.txt", "x");
-        // Whatever the job says of itself.
+        // What the job says about this is ignored.
         pod.write("logs/artifacts/metadata.json", r#"{"censored": true}"#);
         pod.write("logs/marker-file.txt", "0");
         finish(&options).await;
@@ -230,7 +230,7 @@ async fn censored_says_what_was_done() {
 #[tokio::test]
 async fn what_nobody_asked_to_censor_is_uploaded_as_it_is() {
     let pod = Pod::new();
-    // A Secret that is mounted, but nobody says so.
+    // A Secret is mounted, but the options do not name it.
     with_secret(&pod, "hunter22");
     let packed = [&gz(b"hunter22")[..], b"hunter22 after the end"].concat();
     let files = [

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::*;
 
-/// As an entrypoint that was killed: its lock is there and nobody holds it.
+/// Leaves what a killed entrypoint leaves: a lock file that nobody holds locked.
 fn let_go(pod: &Pod, prefix: &str) {
     pod.write(&format!("logs/.{prefix}marker-file.txt.lock"), "");
 }
@@ -57,7 +57,7 @@ async fn the_others_are_waited_for() {
     assert_eq!(finished["passed"], false);
 }
 
-/// Upstream's entrypoint has no lock, and its marker is all there is to wait for.
+/// Prow's entrypoint has no lock, so the sidecar can only wait for its marker.
 #[tokio::test]
 async fn without_a_lock_the_marker_is_waited_for() {
     let pod = Pod::new();

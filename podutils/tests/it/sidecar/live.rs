@@ -1,4 +1,4 @@
-//! Pieces of a log, while its job runs.
+//! The pieces of a log while its job runs.
 
 use common::storage::{ObjectStorage, StorageCredentials, live};
 
@@ -7,7 +7,7 @@ use super::*;
 /// Far more than a loaded machine needs for anything here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The pieces of the log that are there, in order.
+/// The pieces of the log in the bucket, in order.
 async fn pieces(pod: &Pod) -> Vec<String> {
     let keys = pod.keys().await.into_iter();
     let mut names: Vec<String> = keys
@@ -65,7 +65,7 @@ async fn pieces_are_the_masked_beginning_of_the_log() {
     let running = start(&with_secret(&pod, "hunter22"));
     append(&pod, "one hunter22\nhunt");
     shown(&pod, "one XXXXXXXX\n").await;
-    // A secret that is written in two parts is one.
+    // A secret that is written in two parts is masked as well.
     append(&pod, "er22 two\n");
     shown(&pod, "two\n").await;
     append(&pod, "three\nno secr");
@@ -193,7 +193,7 @@ async fn a_piece_that_cannot_be_stored_harms_nothing() {
     let storage =
         ObjectStorage::open_bucket(&pod.gcs().config.bucket, &StorageCredentials::default())
             .unwrap();
-    // Where the folder of the pieces would be, there is an object.
+    // An object has the name that the folder of the pieces would have.
     let key = format!("{DIR}/build-log.live");
     storage
         .put_object(&key, "x", &Default::default())

@@ -1,4 +1,4 @@
-//! What cannot be stored is told, and what was stored stays.
+//! What cannot be stored is reported, and what was stored stays.
 
 use super::*;
 

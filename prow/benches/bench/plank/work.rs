@@ -1,4 +1,4 @@
-//! What plank has to do: `ProwJob`s that come, pods that end; and what came of it.
+//! The work that plank gets, `ProwJob`s that are created and pods that end, and what comes of it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,11 +22,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-/// How many requests make objects at once.
+/// Requests that create objects at once.
 const AT_ONCE: usize = 32;
-/// What a pod of the hand takes.
+/// How long a pod of the fake kubelet runs.
 const POD: Duration = Duration::from_secs(1);
-/// The reporter that crier has.
+/// The name of crier's reporter.
 const REPORTER: &str = "gcsreporter";
 
 /// Writes `config.yaml`: a namespace, and a bucket for crier.
@@ -41,7 +41,7 @@ pub(super) fn config(folder: &Path, namespace: &str) -> anyhow::Result<()> {
     Ok(fs::write(folder.join("config.yaml"), config.to_string())?)
 }
 
-/// A presubmit's run, with what a real one has.
+/// A presubmit's `ProwJob`, with the fields of a real one.
 fn job(
     namespace: &str,
     name: String,
@@ -78,7 +78,7 @@ fn job(
     Ok(job)
 }
 
-/// Makes `count` runs.
+/// Creates `count` `ProwJob`s.
 pub(super) async fn create(
     cluster: &TestCluster,
     count: usize,
@@ -102,7 +102,7 @@ pub(super) async fn create(
     made.buffer_unordered(AT_ONCE).try_collect::<()>().await
 }
 
-/// Makes a run every so often, `a_second` for `time`; says how many.
+/// Creates `a_second` `ProwJob`s per second for `time`. Returns how many.
 pub(super) fn feed(
     cluster: &TestCluster,
     a_second: u32,
@@ -124,10 +124,10 @@ pub(super) fn feed(
     }
 }
 
-/// The hand that plays kubelet, and who counts.
+/// The fake kubelet, and the counters.
 pub(super) struct Play {
     seen: Arc<Mutex<Seen>>,
-    /// Ends with it.
+    /// They end with this.
     _tasks: JoinSet<anyhow::Result<()>>,
 }
 
@@ -143,14 +143,14 @@ pub(super) struct Seen {
 
 struct Run {
     state: ProwJobState,
-    /// Of the object in this state; its creation is none.
+    /// Writes of the object in this state; its creation does not count.
     writes: usize,
     complete: bool,
     told: bool,
 }
 
 impl Play {
-    /// Sees what comes from now on. `ends`: whether pods come to an end.
+    /// Counts what happens from now on. `ends`: whether pods end.
     pub(super) async fn start(cluster: &TestCluster, ends: bool) -> anyhow::Result<Self> {
         let jobs: Api<ProwJob> = Api::default_namespaced(cluster.client.clone());
         let pods: Api<Pod> = Api::default_namespaced(cluster.client.clone());
@@ -217,7 +217,7 @@ impl Seen {
         self.complete
     }
 
-    /// Runs whose last state crier has told.
+    /// The `ProwJob`s whose last state crier has reported.
     pub(super) fn told(&self) -> usize {
         self.told
     }
@@ -264,7 +264,7 @@ where
     Ok(list.metadata.resource_version.unwrap_or_default())
 }
 
-/// Every object that is made or changed after `version`.
+/// Calls `see` for every object that is created or changed after `version`.
 async fn follow<K>(api: Api<K>, mut version: String, mut see: impl FnMut(K)) -> anyhow::Result<()>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,

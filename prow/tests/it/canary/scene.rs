@@ -1,4 +1,4 @@
-//! A demo whose jobs print secrets, and all that can be seen of each run.
+//! A demo whose jobs print secrets, and everything that can be seen of each run.
 
 use std::{
     fs,
@@ -56,14 +56,14 @@ pub(super) struct CanaryScene {
     _folder: TempDir,
 }
 
-/// A job's run that has ended, and each place that has something of it.
+/// A job's run that has ended, and every sink that got something of it.
 pub(super) struct PrintedRun {
     pub(super) job: String,
     sinks: Vec<(String, String)>,
 }
 
 impl CanaryScene {
-    /// Starts a demo, with check runs and Slack, and asks for its jobs once their secrets are there.
+    /// Starts a demo, with check runs and Slack, and requests its jobs once their secrets exist.
     pub(super) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let jobs = [
@@ -110,7 +110,7 @@ impl CanaryScene {
         }
     }
 
-    /// Looks at a run's live events, and at its log, as long as it runs.
+    /// Reads a run's live events, and its log, for as long as it runs.
     pub(super) fn follow(&self, job: &str) -> LiveLog {
         let url = eventually("the run", MINUTE, || {
             let url = self.prowjob(job)["status"]["url"].as_str()?.to_owned();
@@ -134,7 +134,7 @@ impl CanaryScene {
         }
     }
 
-    /// These jobs' runs, once they have ended and all is told.
+    /// These jobs' runs, once they have ended and everything is reported.
     pub(super) fn end_all(&self, jobs: &[&str]) -> Vec<PrintedRun> {
         let ended = |name: &&str| {
             eventually(name, 2 * MINUTE, || {
@@ -206,7 +206,7 @@ impl CanaryScene {
         run
     }
 
-    /// Ends the demo; what its services have printed and logged.
+    /// Ends the demo. Returns what its services have printed and logged.
     pub(super) fn end(mut self) -> Vec<(&'static str, String)> {
         self.demo.interrupt();
         let log = fs::read_to_string(self.data.join("log.jsonl")).unwrap();
@@ -225,7 +225,7 @@ impl CanaryScene {
 }
 
 impl PrintedRun {
-    /// A sink's text, as it is and as people read it.
+    /// Adds a sink's text, both as it is and as people read it.
     fn push(&mut self, sink: &str, text: String) {
         let read = unescape_html(&text);
         let strings = serde_json::from_str(&text).map_or(String::new(), |json| strings_of(&json));
@@ -306,7 +306,7 @@ impl Stream {
     }
 
     fn read(mut self) -> String {
-        // A page that has its run's end closes the stream.
+        // The page closes the stream when the run has ended, and so does this.
         self.curl.kill().unwrap();
         self.curl.wait().unwrap();
         String::from_utf8_lossy(&self.text.join().unwrap()).into_owned()
@@ -375,8 +375,8 @@ fn secrets_and_words() -> Value {
     ]})
 }
 
-/// Check runs, and no `censor_secrets` but a job's own. As an operator does it: in the file, which
-/// is read again.
+/// Turns on check runs, and leaves `censor_secrets` to each job. Changes the file, as an operator
+/// does; it is read again.
 fn configure(data: &Path) {
     let file = data.join("config/config.yaml");
     let config = fs::read_to_string(&file).unwrap();
@@ -389,7 +389,7 @@ fn configure(data: &Path) {
     thread::sleep(Duration::from_secs(1));
 }
 
-/// What crier wrote of one job in its comment.
+/// What crier's comment says about one job.
 fn section<'a>(body: &'a str, job: &str) -> Option<&'a str> {
     let rest = body
         .split_once(&format!("<!-- failure digest of {job} -->"))?
@@ -397,7 +397,7 @@ fn section<'a>(body: &'a str, job: &str) -> Option<&'a str> {
     Some(rest.split_once("<!-- end of").unwrap().0)
 }
 
-/// Of a list, what is of this job.
+/// The entries of a list that are about this job.
 fn of_job(list: &Value, field: &str, job: &str) -> String {
     let all = list.as_array().unwrap().iter();
     let of_job: Vec<&Value> = all.filter(|entry| entry[field] == job).collect();
@@ -405,7 +405,7 @@ fn of_job(list: &Value, field: &str, job: &str) -> String {
     json!(of_job).to_string()
 }
 
-/// All strings of a value, keys included, one a line.
+/// All strings of a value, keys included, one per line.
 fn strings_of(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text}\n"),

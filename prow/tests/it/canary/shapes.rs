@@ -19,7 +19,7 @@ pub(super) const IN_VOLUME: Canary = Canary {
     value: r#"v0lume<c&n>"a'ry/7Qx9"#,
 };
 
-/// Twelve characters.
+/// A value of twelve characters.
 pub(super) const IN_ENV: Canary = Canary {
     name: "env",
     value: "c4n4ry-Env-Q",
@@ -30,7 +30,7 @@ pub(super) const IN_ENV_FROM: Canary = Canary {
     value: "from=c4nary&of<the>pod's \"9+/\"",
 };
 
-/// Of several lines, in the volume, too.
+/// A value of several lines, also in the volume.
 pub(super) const OF_LINES: Canary = Canary {
     name: "lines",
     value: "-----BEGIN KEY-----\nMIIc4n4ry0first0line0KfQz8\nc4n4ry+second/line&<x>'\"pVw\nq4c4n4ry=third=line==\n-----END KEY-----",
@@ -43,12 +43,12 @@ pub(super) struct Shape {
     pub(super) name: String,
     /// What the job prints.
     pub(super) printed: String,
-    /// What tells the secret: printed, without what stands around it.
+    /// What gives the secret away: `printed` without what stands around it.
     needle: String,
 }
 
 impl Canary {
-    /// The whole value in every shape, and each line of several.
+    /// The whole value in every shape, and each of its lines, if it has several.
     pub(super) fn list_shapes(&self) -> Vec<Shape> {
         let mut shapes = shapes_of(self.name, self.value);
         if self.value.contains('\n') {
@@ -97,7 +97,7 @@ fn shapes_of(name: &str, value: &str) -> Vec<Shape> {
             ("base64-of-urls", general_purpose::URL_SAFE),
         ] {
             let printed = engine.encode(format!("{before}{value}\n"));
-            // The characters that are of the secret alone.
+            // The characters that come from the secret alone.
             let begin = (before.len() * 8).div_ceil(6);
             let end = (before.len() + value.len()) * 8 / 6;
             shapes.push(Shape {
@@ -110,7 +110,7 @@ fn shapes_of(name: &str, value: &str) -> Vec<Shape> {
     shapes
 }
 
-/// With these characters as `\\uXXXX`, of which `hex` writes the number.
+/// Writes these characters as `\\uXXXX`; `hex` writes the number.
 fn escape_more(json: &str, these: &str, hex: fn(u32) -> String) -> String {
     let escape = |c: char| match c {
         c if these.contains(c) => format!("\\u{}", hex(c.into())),
@@ -119,7 +119,7 @@ fn escape_more(json: &str, these: &str, hex: fn(u32) -> String) -> String {
     json.chars().map(escape).collect()
 }
 
-/// As bash's `printf %q` does it with what has no line break.
+/// As bash's `printf %q` writes a value without a line break.
 fn backslashed(value: &str) -> String {
     let escape = |c: char| match c {
         '\n' => "'\n'".to_owned(),
@@ -129,7 +129,7 @@ fn backslashed(value: &str) -> String {
     value.chars().map(escape).collect()
 }
 
-/// One shape a line, between two harmless words.
+/// One shape per line, between two harmless words.
 pub(super) fn text(place: &str) -> String {
     let lines = ALL.iter().flat_map(|canary| canary.list_shapes());
     lines
@@ -150,7 +150,7 @@ pub(super) fn harmless(place: &str) -> Vec<String> {
         .collect()
 }
 
-/// The secrets in what a sink has, by the names of their shapes.
+/// The secrets that a sink's text contains, by the names of their shapes.
 pub(super) fn find_canaries(text: &str) -> Vec<String> {
     let shapes = ALL.iter().flat_map(|canary| canary.list_shapes());
     shapes
@@ -184,7 +184,7 @@ pub(super) fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// What a file holds: itself, and whatever is packed in it.
+/// The content of a file: the file itself, and everything packed in it.
 pub(super) fn unpack(bytes: Vec<u8>) -> Vec<u8> {
     let mut all = bytes.clone();
     if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -214,7 +214,7 @@ pub(super) fn unpack(bytes: Vec<u8>) -> Vec<u8> {
     all
 }
 
-/// `metadata.json`, as a Go program writes it: a secret is a key once, and a value once.
+/// `metadata.json`, as a Go program writes it: each secret is once a key and once a value.
 pub(super) fn metadata() -> String {
     let pairs = ALL.iter().flat_map(|canary| {
         let value = format!("{} harmless-metadata-{}", canary.value, canary.name);
@@ -227,7 +227,7 @@ pub(super) fn metadata() -> String {
         .replace('>', r"\u003e")
 }
 
-/// A report of tests of which one failed.
+/// A test report in which one test failed.
 pub(super) fn junit() -> String {
     let words: String = ALL
         .iter()

@@ -1,4 +1,4 @@
-//! A crier for Slack beside the demo, which has none, and the channel that it writes to.
+//! A crier for Slack, which the demo does not have, and the channel that it writes to.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
 use tokio_util::sync::CancellationToken;
 
-/// The name under which what Slack was told is marked on a `ProwJob`.
+/// The reporter's name in the status of a `ProwJob`.
 pub(super) const REPORTER: &str = "slackreporter";
 
 type Messages = Arc<Mutex<Vec<String>>>;
@@ -36,7 +36,7 @@ pub(super) struct SlackChannel {
 }
 
 impl SlackChannel {
-    /// Has each failure of a presubmit told, with the description.
+    /// Starts a crier that reports each failure of a presubmit, with the description.
     pub(super) fn start(kubeconfig: &Path, folder: &Path) -> Self {
         let messages = Messages::default();
         let runtime = Runtime::new().unwrap();
@@ -48,7 +48,7 @@ impl SlackChannel {
         }
     }
 
-    /// What was written of this job.
+    /// The messages about this job.
     pub(super) fn read(&self, job: &str) -> String {
         let messages = self.messages.lock().unwrap();
         let of_job = messages

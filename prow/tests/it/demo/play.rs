@@ -1,4 +1,4 @@
-//! What a person does with a demo that serves: the printed lines, and the same demo another day.
+//! What a user does while a demo serves: uses the printed lines, and starts the same demo again.
 
 use std::{path::Path, process::Command};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{MINUTE, count, curl, jobs, kubeconfig};
 use crate::support::{Program, eventually, kubectl};
 
-/// What the demo is printed to be: an address after its name.
+/// The address that the demo prints after a name.
 fn address(demo: &mut Program, name: &str) -> String {
     let line = demo.line_with(&format!("  {name}  "), MINUTE);
     line.split_whitespace().nth(1).unwrap().to_owned()
@@ -18,7 +18,7 @@ fn every_port_is_the_same_the_next_time() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     let places = ["Deck", "GitHub", "webhooks"];
-    // Demos of other tests take the usual ones.
+    // Demos of other tests take the usual ports.
     let flags = ["--deck-port", "--github-port", "--hook-port", "--api-port"];
     let free = flags.map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let ports = free.map(|it| it.local_addr().unwrap().port().to_string());
@@ -65,7 +65,7 @@ fn every_port_is_the_same_the_next_time() {
     );
 }
 
-/// Runs a line as a person would, in a shell.
+/// Runs a line in a shell, as a user would.
 fn shell(lines: &str) -> String {
     let output = Command::new("sh").args(["-c", lines]).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -99,7 +99,7 @@ fn the_printed_lines_show_trust_and_a_signed_webhook() {
     assert_eq!(code, "200");
     assert!(text.contains("no member of your-org"), "{text}");
 
-    // The stranger may not.
+    // The stranger may not start jobs.
     shell(&line(&mut demo, "the stranger, in vain"));
     eventually("the stranger is told why", MINUTE, || {
         let (text, _) = curl(&[page]);
@@ -125,7 +125,7 @@ fn the_printed_lines_show_trust_and_a_signed_webhook() {
     for expected in ["images     are not pulled", "  heartbeat          success"] {
         assert!(printed.contains(expected), "{expected} is not in {printed}");
     }
-    // What is not about the pull request says so.
+    // A job that is not about the pull request names its branch.
     let publish = demo.line_with("  publish ", MINUTE);
     assert!(publish.contains("  main "), "{publish}");
     demo.interrupt();

@@ -1,4 +1,4 @@
-//! `prow demo --repo`: a repository of the user's.
+//! `prow demo --repo`: the user's own repository.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
 use super::MINUTE;
 use crate::support::Program;
 
-/// A repository of a user's, with one job that passes.
+/// A user's repository, with one job that passes.
 struct Repository {
     folder: tempfile::TempDir,
 }
@@ -68,7 +68,7 @@ impl Repository {
     }
 }
 
-/// What the demo prints on a repository that passes.
+/// What the demo prints for a repository that passes.
 fn demonstrate(path: &Path) -> String {
     let mut demo = Program::start(&["demo", "--exit", "--repo", path.to_str().unwrap()]);
     let (code, printed) = demo.end(MINUTE);
@@ -97,7 +97,7 @@ fn jobs_are_found_wherever_prow_looks_for_them() {
     let repo = Repository::with(".prow/ci/jobs.yaml");
     repo.write("prow-jobs.yaml", "not: [used");
     repo.commit("three");
-    // From within it, too.
+    // A folder within the repository works, too.
     let printed = demonstrate(&repo.path().join("docs/deep"));
     let told = ".prow is read; prow-jobs.yaml beside it is ignored.";
     assert!(printed.contains(told), "{printed}");
@@ -182,7 +182,7 @@ fn a_broken_configuration_is_told_as_on_the_pull_request() {
     assert!(!printed.contains("<!--"), "{printed}");
 }
 
-/// `repos` begins the paths of GitHub's API.
+/// `repos` is how paths of GitHub's API begin.
 #[test]
 fn an_organisation_that_no_account_can_be_is_left_out() {
     let repo = Repository::with("prow-jobs.yaml");

@@ -26,7 +26,7 @@ pub(super) struct EndsScene {
     _folder: TempDir,
 }
 
-/// A job's run that has ended, and what is said of it.
+/// A job's run that has ended, and what is reported about it.
 pub(super) struct EndedRun {
     /// The `ProwJob`.
     pub(super) job: Value,
@@ -54,8 +54,8 @@ impl EndsScene {
         }
     }
 
-    /// SIGKILL for the program of a job's container, once all containers of its pod run and Deck
-    /// shows what the job has printed.
+    /// Sends SIGKILL to the program of a job's container, once all containers of its pod run and
+    /// Deck shows what the job has printed.
     pub(super) fn kill(&self, job: &str, container: &str) {
         let process = eventually("the container's process", MINUTE, || {
             let pod = self.pod(job)?;
@@ -77,7 +77,7 @@ impl EndsScene {
         assert!(kill.unwrap().success());
     }
 
-    /// The runs of these jobs, once they have ended and are told of.
+    /// The runs of these jobs, once they have ended and are reported.
     pub(super) fn runs(&mut self, jobs: &[&str], patience: Duration) -> Vec<EndedRun> {
         let contributor = Contributor::introduced_by(&mut self.demo, patience);
         let by_name = |name: &&str| {
@@ -116,7 +116,7 @@ impl EndsScene {
         }
     }
 
-    /// Ends the demo, so that no container of it is left.
+    /// Ends the demo, so that none of its containers is left.
     pub(super) fn end(mut self) {
         self.demo.interrupt();
     }
@@ -164,7 +164,7 @@ impl EndedRun {
         (text("state"), told.trim_end_matches('\u{2001}'))
     }
 
-    /// The part of the pull request's comment that is of this run.
+    /// The part of the pull request's comment that is about this run.
     pub(super) fn comment(&self) -> String {
         let name = self.job["spec"]["job"].as_str().unwrap();
         let mut all = self.comments.as_array().unwrap().iter();
@@ -188,7 +188,7 @@ impl EndedRun {
         time(&status["state"]["terminated"]["finishedAt"])
     }
 
-    /// What crier stored of its pod beside the pod itself: the events' reasons and the node.
+    /// What crier stored about its pod in addition to the pod: the events' reasons and the node.
     pub(super) fn surroundings(&self) -> (Vec<&str>, Option<&str>) {
         let events = self.podinfo["events"].as_array().unwrap().iter();
         let reasons = events.filter_map(|event| event["reason"].as_str());
@@ -196,7 +196,7 @@ impl EndedRun {
         (reasons.collect(), node)
     }
 
-    /// A file of its folder.
+    /// A file of its folder in storage.
     pub(super) fn stored(&self, file: &str) -> String {
         fs::read_to_string(self.folder.join(file)).unwrap()
     }
@@ -207,21 +207,21 @@ fn time(value: &Value) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// What crier wrote of one job.
+/// What crier's comment says about one job.
 fn section<'a>(body: &'a str, job: &str) -> Option<&'a str> {
     let begin = format!("<!-- failure digest of {job} -->");
     let rest = body.split_once(&begin)?.1;
     Some(rest.split_once("<!-- end of").unwrap().0)
 }
 
-/// The process of a container's program: the pod runner's record names the one above it.
+/// The process of a container's program. The pod runner's record names a process above it.
 fn program_of(data: &Path, pod: &str, container: &str) -> Option<u32> {
     let file = format!("{container}/process.json");
     let mut all = find_files(data).into_iter();
     let record = all.find(|path| path.ends_with(&file) && path.to_string_lossy().contains(pod))?;
     let record: Value = serde_json::from_str(&fs::read_to_string(record).ok()?).ok()?;
     let first = u32::try_from(record["pid"].as_u64()?).ok()?;
-    // The last of the chain is the program itself.
+    // The last one of the chain is the program itself.
     std::iter::successors(Some(first), |process| child_of(*process)).last()
 }
 

@@ -1,17 +1,17 @@
-//! Patterns that need no automaton: names of branches and beginnings of paths, most of what real
-//! configurations have. Compiling one takes a thousand times as long as comparing.
+//! Patterns that need no automaton: branch names and path prefixes, which are most patterns of
+//! real configurations. Compiling one takes a thousand times as long as comparing.
 
-/// Letters, digits, `/`, `_`, `-`, escaped punctuation and dots, with or without anchors.
+/// A pattern of letters, digits, `/`, `_`, `-`, escaped punctuation and dots, and anchors.
 #[derive(Debug)]
 pub(super) struct PlainPattern {
     at_start: bool,
     at_end: bool,
-    /// `None` is any character but the end of a line.
+    /// `None` matches any character but a newline.
     chars: Vec<Option<char>>,
 }
 
 impl PlainPattern {
-    /// `None` when `source` is anything more.
+    /// `None` if `source` contains anything else.
     pub(super) fn parse_plain(source: &str) -> Option<Self> {
         let at_start = source.starts_with('^');
         let body = source.strip_prefix('^').unwrap_or(source);
@@ -48,7 +48,7 @@ impl PlainPattern {
         text.char_indices().any(|(start, _)| here(&text[start..])) || here("")
     }
 
-    /// What follows the pattern at the beginning of `text`.
+    /// The rest of `text` after a match at its beginning.
     fn strip_match<'a>(&self, text: &'a str) -> Option<&'a str> {
         let mut rest = text.chars();
         for wanted in &self.chars {

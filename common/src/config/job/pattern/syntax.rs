@@ -1,14 +1,14 @@
-//! Go's notation of regular expressions, read by Go's rules and written in Rust's notation.
+//! Translates regular expressions from Go's syntax to Rust's, under Go's rules.
 //!
-//! What Go refuses is refused in Go's words. Only whether a text matches is kept: groups do not
-//! capture and every repetition is greedy. What is in brackets or behind a backslash is read by
-//! [`translate_class`] and [`translate_escape`].
+//! Errors are Go's messages. Only whether a text matches is preserved: groups do not capture and
+//! every repetition is greedy. [`RegexpTranslator::translate_class`] translates brackets,
+//! [`RegexpTranslator::translate_escape`] what follows a backslash.
 
 mod class;
 mod escape;
 mod unicode;
 
-/// A pattern in Rust's notation.
+/// A pattern in Rust's syntax.
 #[derive(Debug)]
 pub(super) struct TranslatedRegexp {
     pub(super) text: String,
@@ -16,13 +16,13 @@ pub(super) struct TranslatedRegexp {
     pub(super) cost: usize,
 }
 
-/// Go allows a tree of 1000 levels and the `regex` crate one of 250; a group is up to four.
+/// Depth of groups. Go allows 1000 levels of its tree, the `regex` crate 250; a group has up to 4.
 const MAX_DEPTH: usize = 50;
 /// The largest number in `{n,m}`, and the largest product of nested ones.
 const MAX_REPEAT: u32 = 1000;
 const INVALID_PERL_SYNTAX: &str = "invalid or unsupported Perl syntax";
 
-/// Reads `source`; the error says what is wrong, without naming the pattern.
+/// Translates `source`. The error says what is wrong, without naming the pattern.
 pub(super) fn translate_regexp(source: &str) -> Result<TranslatedRegexp, String> {
     let mut reader = RegexpTranslator {
         rest: source,
@@ -47,24 +47,23 @@ pub(super) fn translate_regexp(source: &str) -> Result<TranslatedRegexp, String>
 struct RegexpTranslator<'a> {
     rest: &'a str,
     out: String,
-    /// What a repetition would apply to: none at the beginning of a group or an alternative.
+    /// What a repetition would apply to; `None` at the beginning of a group or an alternative.
     atom: Option<RegexpAtom>,
-    /// The open groups.
     groups: Vec<OpenGroup>,
-    /// Of what was read in the innermost open group.
+    /// Cost of what was read in the innermost open group.
     size: RegexpCost,
-    /// The text from a repetition on, directly after it.
+    /// Directly after a repetition, the text from that repetition on.
     last_repeat: Option<&'a str>,
 }
 
 struct RegexpAtom {
-    /// In the text that was written.
+    /// Its end in the output.
     end: usize,
     size: RegexpCost,
 }
 
 struct OpenGroup {
-    /// Of what stands before it in the group around it.
+    /// Cost of what precedes the group in the group around it.
     before: RegexpCost,
 }
 
@@ -103,7 +102,7 @@ struct CountedRepeat<'a> {
 }
 
 impl<'a> RegexpTranslator<'a> {
-    /// One element.
+    /// Translates one element.
     fn translate_element(&mut self) -> Result<(), String> {
         let before = self.rest;
         let first = before.chars().next().expect("called before the end");
@@ -179,7 +178,7 @@ impl<'a> RegexpTranslator<'a> {
         self.push_atom(&text, if c.is_ascii() { 1 } else { 4 });
     }
 
-    /// `before` is the text from the operator on; the lazy `?` after it makes no difference.
+    /// `before` is the text from the operator on; a lazy `?` after it makes no difference.
     fn apply_repeat(
         &mut self,
         before: &'a str,
@@ -264,7 +263,7 @@ impl<'a> RegexpTranslator<'a> {
         self.open_group("(?:")
     }
 
-    /// Rust refuses a flag that is there twice, Go does not; the last word counts in both.
+    /// Rust refuses a repeated flag, Go does not; in both, the last setting of a flag counts.
     fn translate_flags(&mut self) -> Result<(), String> {
         let (mut on, mut off) = (String::new(), String::new());
         let mut negative = false;
@@ -321,7 +320,7 @@ fn lookaround_error(kind: &str, text: &str) -> String {
     format!("{kind}: `{text}`: there is no looking ahead or behind")
 }
 
-/// What of `text` stands before `rest`, its end.
+/// The part of `text` before its end `rest`.
 fn text_before<'a>(text: &'a str, rest: &str) -> &'a str {
     &text[..text.len() - rest.len()]
 }
@@ -341,7 +340,7 @@ fn parse_counted_repeat(text: &str) -> Option<CountedRepeat<'_>> {
     Some(CountedRepeat { min, max, after })
 }
 
-/// A number without leading zeros; what is too large stays too large.
+/// A number without leading zeros; a number that is too large becomes [`u32::MAX`].
 fn parse_number(text: &str) -> Option<(u32, &str)> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())

@@ -3,8 +3,8 @@ use serde_json::Value;
 use super::*;
 use crate::config::{Presubmit, defaults::MAX_UNCHECKED_NAME};
 
-/// What Go 1.26 says: `[pattern, text, matches]`, or `[pattern, error]`. It has every form that
-/// the patterns of prow.k8s.io have.
+/// What Go 1.26 answers: `[pattern, text, matches]`, or `[pattern, error]`. The file has every
+/// form that the patterns of prow.k8s.io have.
 const GO: &str = include_str!("go.jsonl");
 
 #[test]

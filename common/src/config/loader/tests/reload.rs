@@ -1,4 +1,4 @@
-//! What is read when files have changed, and what is kept.
+//! What is read again when files have changed, and what is kept.
 
 use std::os::unix::fs::symlink;
 
@@ -8,7 +8,7 @@ fn periodic(name: &str) -> String {
     format!("periodics:\n- {{name: {name}, interval: 1h, spec: {{containers: [{{image: a}}]}}}}\n")
 }
 
-/// As Kubernetes does it: the files are links into a folder that takes another's place.
+/// Mounts files as Kubernetes does: they are links into a folder that is replaced.
 fn mount(dir: &TempDir, version: &str, files: &[(&str, String)]) {
     for (name, content) in files {
         write(dir, &format!("jobs/..{version}/{name}"), content);

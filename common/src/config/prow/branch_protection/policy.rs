@@ -1,4 +1,4 @@
-//! What one level of branch protection says.
+//! The policy of one level of branch protection.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BranchProtectionPolicy {
-    /// GitHub's own settings are left alone.
+    /// GitHub's settings are left unchanged.
     pub unmanaged: Option<bool>,
     pub protect: Option<bool>,
     pub required_status_checks: Option<RequiredStatusChecks>,
-    /// Administrators have to keep it, too.
+    /// Administrators must keep the policy, too.
     pub enforce_admins: Option<bool>,
     pub restrictions: Option<PushRestrictions>,
-    /// Jobs that only a comment starts are required.
+    /// Jobs that only a comment triggers are required.
     pub require_manually_triggered_jobs: Option<bool>,
     pub required_pull_request_reviews: Option<ReviewPolicy>,
     /// No merge commits.
@@ -21,9 +21,9 @@ pub struct BranchProtectionPolicy {
     pub allow_force_pushes: Option<bool>,
     pub allow_deletions: Option<bool>,
     pub require_signed_commits: Option<bool>,
-    /// Regular expressions of branches that this is not for.
+    /// Regular expressions of branches that the policy does not apply to.
     pub exclude: Vec<String>,
-    /// Regular expressions of the branches that this is for; all unless set.
+    /// Regular expressions of the branches that the policy applies to; all unless set.
     pub include: Vec<String>,
 }
 
@@ -31,7 +31,7 @@ pub struct BranchProtectionPolicy {
 #[serde(default)]
 pub struct RequiredStatusChecks {
     pub contexts: Vec<String>,
-    /// The branch of a pull request has to be up to date.
+    /// The branch of a pull request must be up to date.
     pub strict: Option<bool>,
 }
 
@@ -65,12 +65,12 @@ pub struct PushRestrictions {
 }
 
 impl BranchProtectionPolicy {
-    /// Whether anything is said.
+    /// Whether anything is set.
     pub fn is_set(&self) -> bool {
         *self != Self::default()
     }
 
-    /// Whether anything is said beside who looks after it.
+    /// Whether anything besides `unmanaged` is set.
     pub fn has_settings(&self) -> bool {
         let rest = Self {
             unmanaged: None,

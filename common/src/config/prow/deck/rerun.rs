@@ -1,4 +1,4 @@
-//! `default_rerun_auth_configs`: who may start jobs again.
+//! `default_rerun_auth_configs`: who may rerun jobs.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::{
 /// By `org/repo`, `org` or `*`.
 pub type RerunAuthConfigs = BTreeMap<String, RerunAuthConfig>;
 
-/// For the jobs of a repository and a cluster; of several the last one counts.
+/// For the jobs of a repository and a cluster; the last matching entry counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DefaultRerunAuthConfigEntry {
-    /// `org/repo`, `org`, or `*` and empty for all.
+    /// `org/repo` or `org`; `*` and empty are all.
     pub repo: String,
-    /// A build cluster, or `*` and empty for all.
+    /// A build cluster; `*` and empty are all.
     pub cluster: String,
     #[serde(rename = "rerun_auth_configs")]
     pub config: Option<RerunAuthConfig>,

@@ -12,33 +12,33 @@ use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 #[serde(default)]
 pub struct SpyglassConfig {
     pub lenses: Vec<LensFileConfig>,
-    /// Older form of `lenses`: names of lenses by the pattern of their file.
+    /// Older form of `lenses`: names of lenses by the pattern of their files.
     pub viewers: BTreeMap<String, Vec<String>>,
     size_limit: i64,
-    /// Older form of the two below for `*`.
+    /// Older form of the two fields below, for `*`.
     pub gcs_browser_prefix: String,
-    /// How links to a bucket begin, by `org/repo`, `org` or `*`.
+    /// Prefixes of links to a bucket, by `org/repo`, `org` or `*`.
     pub gcs_browser_prefixes: BTreeMap<String, String>,
-    /// How links to a bucket begin, by bucket or `*`; those by repository go before.
+    /// Prefixes of links to a bucket, by bucket or `*`; those by repository take precedence.
     pub gcs_browser_prefixes_by_bucket: BTreeMap<String, String>,
     /// A Go template in HTML at the top of each page; `.ArtifactPath` is the job's folder.
     pub announcement: String,
-    /// A file or a `gs://` address; empty is no link to `TestGrid`.
+    /// A file or a `gs://` URL; if it is empty, there is no link to `TestGrid`.
     pub testgrid_config: String,
-    /// Where `TestGrid` is.
+    /// The URL of `TestGrid`.
     pub testgrid_root: String,
     pub hide_pr_history_link: bool,
     /// A Go template over `.Org`, `.Repo` and `.Number`; Deck's own page unless set.
     pub pr_history_link_template: String,
-    /// The true names of buckets by other names for them.
+    /// The real names of buckets, by alias.
     pub bucket_aliases: BTreeMap<String, String>,
 }
 
-/// A lens, and the files that it is given.
+/// A lens, and the files that it gets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LensFileConfig {
-    /// Regular expressions: without a file for each, the lens is not shown.
+    /// Regular expressions: the lens is shown only if there is a file for each.
     pub required_files: Vec<String>,
     /// Regular expressions.
     pub optional_files: Vec<String>,
@@ -50,24 +50,24 @@ pub struct LensFileConfig {
 #[serde(default)]
 pub struct LensConfig {
     pub name: String,
-    /// Whatever the lens takes.
+    /// The lens's own configuration.
     pub config: Value,
 }
 
-/// A lens that another service shows.
+/// A lens that another service renders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LensRemoteConfig {
     pub endpoint: String,
     pub static_root: String,
     pub title: String,
-    /// The lowest comes first.
+    /// The lens with the lowest priority comes first.
     pub priority: Option<u64>,
     pub hide_title: Option<bool>,
 }
 
 impl SpyglassConfig {
-    /// Bytes of a file that are read at once; 100 MB unless set.
+    /// Maximum bytes of a file that are read at once; 100 MB unless set.
     pub fn size_limit(&self) -> i64 {
         match self.size_limit {
             0 => 100_000_000,

@@ -1,4 +1,4 @@
-//! `context_options`: which statuses a pull request needs to merge.
+//! `context_options`: which contexts a pull request needs to merge.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::repo_names;
 
-/// For all, and by organisation. Lists of a wider level and of a narrower one add up; of the
-/// rest the narrowest counts.
+/// Policy for everything, and by organisation. Lists of all levels add up; of any other setting
+/// the narrowest counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TideContextPolicyOptions {
@@ -17,7 +17,7 @@ pub struct TideContextPolicyOptions {
     pub orgs: BTreeMap<String, TideOrgContextPolicy>,
 }
 
-/// For an organisation, and by the bare name of its repositories.
+/// Policy for an organisation, and by the bare name of its repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TideOrgContextPolicy {
@@ -26,7 +26,7 @@ pub struct TideOrgContextPolicy {
     pub repos: BTreeMap<String, TideRepoContextPolicy>,
 }
 
-/// For a repository, and by branch.
+/// Policy for a repository, and by branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TideRepoContextPolicy {
@@ -35,25 +35,25 @@ pub struct TideRepoContextPolicy {
     pub branches: BTreeMap<String, TideContextPolicy>,
 }
 
-/// What one level says.
+/// The policy of one level.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct TideContextPolicy {
-    /// What no list names is optional.
+    /// Contexts that no list names are optional.
     pub skip_unknown_contexts: Option<bool>,
     pub required_contexts: Vec<String>,
     pub required_if_present_contexts: Vec<String>,
     pub optional_contexts: Vec<String>,
     /// Regular expressions.
     pub optional_regex_contexts: Vec<String>,
-    /// What branch protection and jobs require is required here, too.
+    /// Contexts that branch protection and jobs require are required here, too.
     pub from_branch_protection: Option<bool>,
-    /// After a batch has passed, what is pending on its pull requests is overwritten.
+    /// After a batch has passed, pending contexts of its pull requests are overwritten.
     pub overwrite_pending_contexts: Option<bool>,
 }
 
 impl TideContextPolicyOptions {
-    /// What holds for a branch, from the widest level.
+    /// The policies that apply to a branch, from the widest level.
     pub fn policy_levels(
         &self,
         org: &str,

@@ -19,11 +19,11 @@ use crate::{
 
 const MERGE_METHODS: [&str; 3] = ["merge", "rebase", "squash"];
 
-/// By `org/repo@branch`, `org/repo` or `org`. An organisation's entry may be by bare repository
-/// or `*`, and that by a regular expression of branches.
+/// By `org/repo@branch`, `org/repo` or `org`. An organisation's entry may be a map by bare
+/// repository or `*`, and each entry of that a map by regular expressions of branches.
 pub type MergeMethods = BTreeMap<String, MergeMethodOrMap<MergeMethodOrMap<String>>>;
 
-/// The method of everything below, or an entry for each; the empty method is none.
+/// One method for everything below, or an entry for each; the empty method is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum MergeMethodOrMap<T> {

@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
-/// What is written here has to hold all at once.
+/// All conditions must hold at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct TideQuery {
     /// A login; anybody unless set.
     pub author: String,
-    /// The pull request has all of these; one with commas is one of several.
+    /// Labels that the pull request must all have; an entry with commas is a choice of several.
     pub labels: Vec<String>,
-    /// It has none of these.
+    /// Labels that it must not have.
     pub missing_labels: Vec<String>,
     pub excluded_branches: Vec<String>,
     pub included_branches: Vec<String>,
-    /// By title; any or none unless set.
+    /// The title; any or none unless set.
     pub milestone: String,
-    /// GitHub says that its reviewers approve.
+    /// GitHub must say that its reviewers approve.
     pub review_approved_required: bool,
     pub orgs: Vec<String>,
     pub repos: Vec<String>,
-    /// Not these of `orgs`.
+    /// Repositories of `orgs` that are excluded.
     pub excluded_repos: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ impl TideQuery {
     }
 }
 
-/// That of a repository, which is `org/repo`.
+/// The organisation of `repo`, which must be `org/repo`.
 fn parse_org<'a>(
     path: &ConfigPath<'_>,
     repo: &'a str,

@@ -1,4 +1,4 @@
-//! Rules for what runs a job.
+//! Rules for agents.
 
 use super::{check, periodic, presubmit};
 

@@ -1,4 +1,4 @@
-//! Rules for what every kind of job has.
+//! Rules for the fields that every type of job has.
 
 use super::{check, presubmit};
 

@@ -113,7 +113,7 @@ fn volumes() {
             ),
             r#"jobs.yaml:4:41: presubmits."org/repo"[0].spec.containers[0].volumeMounts[0]: no volume is named "cahce"; did you mean "cache"?"#,
         ),
-        // No job may mount decoration's own.
+        // No job may mount decoration's own volumes.
         (
             "unknown-volume",
             presubmit("spec: {containers: [{volumeMounts: [{name: log, mountPath: /l}]}]}"),

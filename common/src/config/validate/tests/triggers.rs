@@ -1,4 +1,4 @@
-//! Rules for what starts a job, and what is told of it.
+//! Rules for triggering and reporting.
 
 use super::{check, periodic, postsubmit, presubmit};
 

@@ -1,5 +1,5 @@
-//! Each scalar at each place of upstream's types, with what upstream's own reader (at a619408)
-//! makes of it: `zero` is an empty value, `error` a refusal.
+//! Each scalar at each place of Prow's types, with the result of Prow's own parser (at a619408):
+//! `zero` is an empty value, `error` a refusal.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::config::{
 
 const JOBS: [&str; 4] = ["presets", "presubmits", "postsubmits", "periodics"];
 
-/// Amounts and durations, of which upstream keeps a normal form: what is taken is compared.
+/// Quantities and durations, which Prow normalises: only whether they are accepted is compared.
 const NORMALISED: [&str; 11] = [
     "cpu",
     "default_job_timeout",
@@ -27,7 +27,7 @@ const NORMALISED: [&str; 11] = [
     "timeout",
 ];
 
-/// The document that holds a scalar at a place: `-` is a list's only element.
+/// The document with a scalar at a place: `-` is a list's only element.
 fn document(place: &[&str], scalar: &str) -> String {
     match place {
         [] => scalar.to_owned(),
@@ -71,7 +71,7 @@ fn scalars_are_taken_where_upstream_takes_them() {
         for (scalar, expected) in scalars.iter().zip(cells) {
             let text = document(place, scalar);
             let ours = match root {
-                // Each half of `config.yaml` is read by itself.
+                // Each half of `config.yaml` is parsed by itself.
                 "Config" if JOBS.contains(&place[0]) => {
                     found::<JobFile>(&text, GoType::Config, place)
                 }

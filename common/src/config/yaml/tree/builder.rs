@@ -1,4 +1,4 @@
-//! A tree from the events of the YAML parser.
+//! Builds a tree from the events of the YAML parser.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -11,13 +11,13 @@ const NO_ANCHOR: &str = "the alias names no anchor above it";
 
 fn parser_options() -> parser::Options {
     let mut options = parser::Options::default();
-    // One above ours, which has the better words.
+    // One more than our limit, which has the better message.
     options.flow_nesting_limit = MAX_DEPTH + 1;
     options.block_nesting_limit = MAX_DEPTH + 1;
     options
 }
 
-/// None for a text without a document.
+/// `None` for a text without a document.
 pub(super) fn build_tree(
     text: &str,
     max_nodes: usize,
@@ -39,14 +39,14 @@ pub(super) fn build_tree(
     Ok((!tree.nodes.is_empty()).then_some(tree))
 }
 
-/// A container whose end has not come.
+/// A container that has not ended.
 struct OpenContainer {
     node: NodeId,
-    /// The key that waits for its value.
+    /// The key whose value is next.
     key: Option<NodeId>,
 }
 
-/// The parser ends a block's last line for it; Go's leaves it as it is.
+/// The parser adds a missing newline to a block's last line; Go's does not.
 fn strip_final_newline(text: Cow<'_, str>) -> Cow<'_, str> {
     match text.strip_suffix('\n') {
         Some(line) => Cow::Owned(line.to_owned()),
@@ -54,18 +54,18 @@ fn strip_final_newline(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// A tree that grows.
+/// Builds a tree.
 struct YamlTreeBuilder<'a> {
     text: &'a str,
     tree: YamlTree<'a>,
     open: Vec<OpenContainer>,
-    /// By the parser's number.
+    /// By the parser's number for the anchor.
     anchors: HashMap<usize, NodeId>,
     max_nodes: usize,
 }
 
 impl<'a> YamlTreeBuilder<'a> {
-    /// Whether the document goes on.
+    /// Returns whether the document goes on.
     fn handle_event(&mut self, event: Event<'a>, span: &Span) -> Result<bool, YamlSyntaxError> {
         let (kind, anchor, container) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -113,7 +113,7 @@ impl<'a> YamlTreeBuilder<'a> {
         Ok(true)
     }
 
-    /// Whether the text ends here, in the middle of a line.
+    /// Whether the text ends at `span`, in the middle of a line.
     fn ends_mid_line(&self, span: &Span) -> bool {
         let end = span.byte_range().map(|range| range.end);
         let last_line = self.text.rsplit('\n').next().unwrap_or_default();
@@ -183,7 +183,7 @@ impl<'a> YamlTreeBuilder<'a> {
         }
     }
 
-    /// Of the innermost container that is open and began before `place`.
+    /// The path of the innermost open container that began before `place`.
     fn path_at(&self, place: (u64, u64)) -> String {
         let open = self.open.iter();
         let around = open.take_while(|open| self.tree.node_position(open.node) < place);

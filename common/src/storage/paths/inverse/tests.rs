@@ -73,7 +73,7 @@ fn keys_tell_their_runs() {
             ],
         ),
         (
-            // A job may be called by a number.
+            // A job's name may be a number.
             "logs/logs/12/34",
             vec![
                 ("logs/logs/12", Logs, "logs", "12", "34"),
@@ -174,7 +174,7 @@ fn keys_beside_the_folders_tell_their_job() {
     }
 }
 
-/// Words that a layout has, numbers, and what else may stand in a path.
+/// Words of the layouts, numbers, and other path segments.
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("logs".to_owned()),
@@ -249,11 +249,11 @@ proptest! {
         }
         let job = JobPathParts { job_type, name: &name, build_id: &build_id, refs: Some(&refs) };
         let Ok(folder) = job_dir(&config, &job) else { return Ok(()) };
-        // What is below a nameless run's folder and begins so is not its own to write.
+        // A nameless run must not write names that begin like this below its folder.
         prop_assume!(!name.is_empty() || rest.is_empty() || !is_below_a_job(&rest));
         let key = if rest.is_empty() { folder.clone() } else { format!("{folder}/{rest}") };
         let all = find_runs(&key);
-        // Whatever the run writes below its folder, and whatever the prefix: it is told first.
+        // For any name below the folder and any prefix, the run itself comes first.
         prop_assert_eq!(all[0], RunKey { rest: &rest, ..parse_run_folder(&folder).unwrap() });
         prop_assert_eq!((all[0].job, all[0].build_id), (&*name, &*build_id));
         let kind = match job_type {

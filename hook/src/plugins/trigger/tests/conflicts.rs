@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::RerunEvent;
 
-/// Git says so.
+/// Git finds the conflict.
 fn by_git(presubmits: Vec<Presubmit>) -> Case {
     let files = ["src/a.rs", "we`ird\n@all <b>"].map(str::to_owned).to_vec();
     Case {
@@ -16,7 +16,7 @@ fn by_git(presubmits: Vec<Presubmit>) -> Case {
     }
 }
 
-/// GitHub says so.
+/// GitHub reports the conflict.
 fn by_github() -> Case {
     Case {
         mergeable: Some(false),

@@ -229,7 +229,7 @@ fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
     }
 }
 
-/// A key that would be a link, an image, a reference, a mention and a mark of ours.
+/// A key that would be a link, an image, a reference, a mention and one of our markers.
 #[test]
 fn a_strangers_key_does_nothing_in_the_comment() {
     let key = "[Approve](https://evil.example/x) ![](https://evil.example/y.png) o/r#1 @all \
@@ -276,7 +276,7 @@ fn a_refs_name_does_nothing_in_the_help() {
 
 #[test]
 fn a_list_of_mistakes_fits_into_a_comment() {
-    // What is shown by its number is many times as long.
+    // Escaped characters are many times as long.
     let long = "\u{3164}".repeat(490);
     let mistake = Diagnostic {
         rule: "yaml",

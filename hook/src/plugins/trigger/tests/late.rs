@@ -1,15 +1,15 @@
-//! Events that are acted on when the pull request is not any more what they say.
+//! Events whose pull request has changed by the time they are acted on.
 
 use jiff::Timestamp;
 
 use super::*;
 
-/// A second of the pull request's life.
+/// The time at a second of the pull request's life.
 fn at(second: i64) -> Option<Timestamp> {
     Timestamp::from_second(second).ok()
 }
 
-/// What an event of second 10 leads to, when GitHub says by then what `now` is.
+/// The effects of an event at second 10, when GitHub answers `now` for its pull request.
 fn late(
     action: &str,
     case: &Case,

@@ -1,5 +1,5 @@
-//! Payloads with fields that are null or missing, in any place: read as Go reads them, as zero
-//! values, and decided about.
+//! Payloads with null or missing fields, anywhere: they are read as in Go, as zero values, and
+//! decided on.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::event;
 
-/// A payload of each kind that is listened to, with every field that is read.
+/// A payload of each kind that hook handles, with every field that it reads.
 fn payloads() -> Vec<(&'static str, Value)> {
     let person = |login: &str| json!({"login": login, "type": "User", "html_url": "https://gh/u"});
     let repo = json!({
@@ -78,7 +78,7 @@ fn payloads() -> Vec<(&'static str, Value)> {
     payloads
 }
 
-/// Every place in a value, as JSON pointers.
+/// The JSON pointers of everything in a value.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     let below: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields
@@ -100,7 +100,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Empties a place: null, or gone.
+/// Sets a field to null, or removes it.
 fn empty(value: &mut Value, place: &str, remove: bool) {
     let (folder, key) = place.rsplit_once('/').expect("a place below the root");
     match value.pointer_mut(folder) {
@@ -119,8 +119,8 @@ fn empty(value: &mut Value, place: &str, remove: bool) {
     }
 }
 
-/// Reads and decides, with facts from a GitHub that knows everything. Errors are what would fail
-/// a delivery.
+/// Parses and decides, with lookups from a GitHub that has everything. An error is one that would
+/// fail a delivery.
 fn decided(kind: &str, payload: &Value) -> Result<(), String> {
     let case = Case {
         postsubmits: vec![Postsubmit::default()],

@@ -104,9 +104,9 @@ fn of_an_annotated_tag_the_commit_counts() {
     }
 }
 
-/// What GitHub sends for every way to move a ref, and what runs: the ref's name, and the commit.
+/// Every way to move a ref, as GitHub sends it, and what runs: the ref's name, and the commit.
 ///
-/// Upstream names the same but for an annotated tag, whose own object it takes for the commit.
+/// Upstream gets the same, except that it takes an annotated tag's own object for the commit.
 #[test]
 fn every_form_of_a_push_names_what_is_meant() {
     let (old, new, tag, zero) = (

@@ -14,7 +14,7 @@ fn base() -> Value {
     })
 }
 
-/// Applies a patch of the spec and shows what is at a place in it.
+/// Applies a patch of the spec and returns what is at a path in it.
 fn patched(spec: Value, at: &str) -> Value {
     let body = Bytes::from(json!({"spec": spec}).to_string());
     let patched = strategic_merge_patch(&base(), &body).unwrap();

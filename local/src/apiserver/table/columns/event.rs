@@ -1,4 +1,4 @@
-//! The columns of an Event: what happened to what, when, how often.
+//! The columns of an Event: what happened to which object, when, and how often.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

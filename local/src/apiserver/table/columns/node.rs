@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::TableColumn;
 
-/// What a label of this prefix ends with is a role.
+/// The rest of a label with this prefix is a role.
 const ROLE_LABEL_PREFIX: &str = "node-role.kubernetes.io/";
 
 pub(super) fn node_columns(age: TableColumn) -> Vec<TableColumn> {

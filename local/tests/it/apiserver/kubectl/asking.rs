@@ -1,4 +1,4 @@
-//! What a person asks of a small cluster, and what cannot be had: the words that come back.
+//! What a person asks of a small cluster, and the messages about what is not supported.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn kubectl_waits_for_a_field_and_for_the_end() {
     scene.refused(&["get", "pod", "a"], None).await;
 }
 
-/// Neither is sent in JSON: the answer must come before the body is read.
+/// kubectl sends neither in JSON, so the answer must come before the body is read.
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_is_told_what_is_not_run_and_what_to_do() {
     let scene = Scene::start().await;

@@ -8,7 +8,7 @@ const OWN: PresubmitOrigin<'_> = PresubmitOrigin {
     may_have_others: true,
 };
 
-/// At a second, by an event, on a commit.
+/// A run created at a second, by an event, on a commit.
 fn run(second: i64, event: &str, sha: &str, context: &str) -> ProwJob {
     let mut job = ProwJob::new("pj", Default::default());
     job.metadata.creation_timestamp = Some(Time(jiff::Timestamp::from_second(second).unwrap()));

@@ -1,4 +1,4 @@
-//! Where, when and how a secret gets out.
+//! The places, times and ways in which a secret could get out.
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn t03_every_key_of_a_secret() {
 #[tokio::test]
 async fn t05_split_over_two_reads_and_two_writes() {
     let (pod, options) = pod_with(&[("token", "hunter22")]);
-    // Files are read by 64 KiB; of each cut of the secret there is one at a border of these.
+    // Files are read in chunks of 64 KiB. Each cut of the secret is at a border of two chunks.
     let mut marked = String::new();
     for cut in 1..8 {
         let border = cut * (64 << 10);
@@ -129,7 +129,7 @@ async fn t10_a_value_too_short_to_be_hidden_is_told() {
         finished["metadata"]["censor-in-clear"],
         json!([pod.path("secrets/debug"), pod.path("secrets/pin")])
     );
-    // Without a limit even that is hidden, and there is nothing to tell.
+    // Without a limit even that is masked, and there is nothing to report.
     let (pod, options) = pod_with(&[("pin", "123\n")]);
     expect_everywhere(&pod, &options, &["pin «123»"]).await;
     let finished = pod.json(&format!("{DIR}/finished.json")).await;

@@ -1,4 +1,4 @@
-//! In which shapes a secret is found.
+//! The variants in which a secret is found.
 
 use super::*;
 

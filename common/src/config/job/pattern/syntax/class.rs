@@ -1,4 +1,4 @@
-//! What stands in brackets. Rust's nested classes and set operators are plain characters in Go.
+//! Translates brackets. Rust's nested classes and set operators are plain characters in Go.
 
 use std::fmt::Write as _;
 
@@ -73,8 +73,8 @@ fn parse_posix_class(text: &str) -> Result<Option<(String, &str)>, String> {
         let what = text_before(text, rest);
         return Err(format!("invalid character class range: `{what}`"));
     }
-    // In Go, letters that differ in case only are added before a class is negated; Rust does so
-    // for a class in brackets of its own.
+    // In Go, letters that differ in case only are added before a class is negated. Rust does so
+    // only for a class in brackets of its own.
     Ok(Some(if plain.len() < name.len() {
         (format!("[^[:{plain}:]]"), rest)
     } else {

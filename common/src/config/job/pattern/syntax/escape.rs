@@ -1,14 +1,14 @@
-//! What follows a backslash.
+//! Translates what follows a backslash.
 
 use super::{RegexpTranslator, text_before, unicode::is_known};
 
 impl<'a> RegexpTranslator<'a> {
-    /// An escape outside of brackets.
+    /// Translates an escape outside of brackets.
     pub(super) fn translate_escape(&mut self) -> Result<(), String> {
         let assertion = match self.rest.chars().nth(1) {
             Some('A') => r"\A",
             Some('z') => r"\z",
-            // Go's words are ASCII words.
+            // In Go, words are ASCII words.
             Some('b') => r"(?-u:\b)",
             Some('B') => r"(?-u:\B)",
             Some('Q') => {
@@ -47,7 +47,7 @@ impl<'a> RegexpTranslator<'a> {
     }
 }
 
-/// Half of a surrogate pair is in no text.
+/// Matches nothing: half of a surrogate pair occurs in no text.
 pub(super) const MATCH_NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
 
 /// A class like `\d` or `\p{Greek}`, its cost, and what follows it.

@@ -1,7 +1,7 @@
-//! Names of Unicode classes: what Go 1.26 knows, without case, `_`, `-` and spaces.
+//! Names of the Unicode classes that Go 1.26 knows, in lower case without `_`, `-` and spaces.
 
-/// General categories under their short and long names, and three that are none. Halves of
-/// surrogate pairs are left out: they are in no text.
+/// General categories under their short and long names, and three names that are no categories.
+/// Surrogates are left out: they occur in no text.
 const CATEGORIES: &str = "
 any ascii assigned c casedletter cc cf closepunctuation cn cntrl co combiningmark
 connectorpunctuation control currencysymbol dashpunctuation decimalnumber digit
@@ -33,7 +33,7 @@ sylotinagri syriac tagalog tagbanwa taile taitham taiviet takri tamil tangsa tan
 thaana thai tibetan tifinagh tirhuta toto ugaritic vai vithkuqi wancho warangciti yezidi yi
 zanabazarsquare";
 
-/// Whether `name` may stand in `\p{…}`, in Go and here.
+/// Whether `name` is allowed in `\p{…}`, in Go and here.
 pub(super) fn is_known(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ');
     let name_only = name.chars().filter(char::is_ascii_alphanumeric);
