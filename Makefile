@@ -1,6 +1,6 @@
 # The commands a person types. Everything else is cargo's.
 
-.PHONY: demo test test-cluster test-node soak bench image images push tag
+.PHONY: demo test lint test-cluster test-node soak bench image images push tag
 
 demo: ## a pull request goes in, a green check comes out; keeps serving
 	cargo run --locked -- demo
@@ -9,6 +9,9 @@ test: ## installs what is missing (Debian), then runs every test
 	.ci/install
 	.ci/npm-schemas
 	cargo test --workspace --locked --quiet
+
+lint: ## format, clippy, dependencies: unused ones, licences, sources
+	.ci/lint
 
 test-cluster: ## the suites that can, on a real kube-apiserver (needs Go) or PROW_TEST_KUBECONFIG's cluster
 	.ci/test-cluster

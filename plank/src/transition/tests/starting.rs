@@ -11,11 +11,6 @@ fn a_triggered_job() {
     });
     let mut foreign = pod(PodPhase::Running);
     foreign.job = None;
-    let mut queued = job(Triggered);
-    queued.spec.job_queue_name = "big".into();
-    let told = with_status(job(Triggered), |status| {
-        status.description = "Waiting: plank.max_concurrency is reached.".into();
-    });
     let taken =
         "Pod can not be created: a pod named pj that was not made for this run already exists";
     for (name, decision, step) in [
@@ -33,48 +28,6 @@ fn a_triggered_job() {
             "does not adopt somebody else's pod",
             decide(&job(Triggered), Some(&foreign)),
             completes(Error, taken),
-        ),
-        (
-            "says that it waits for a global slot",
-            decide_with(&job(Triggered), None, |s| {
-                s.start = StartPermission::Waits(ReachedLimit::Global)
-            }),
-            describes("Waiting: plank.max_concurrency is reached."),
-        ),
-        (
-            "says that it waits for a slot of its job",
-            decide_with(&job(Triggered), None, |s| {
-                s.start = StartPermission::Waits(ReachedLimit::Job)
-            }),
-            describes("Waiting: max_concurrency of job unit is reached."),
-        ),
-        (
-            "says that it waits for a slot of its queue",
-            decide_with(&queued, None, |s| {
-                s.start = StartPermission::Waits(ReachedLimit::Queue)
-            }),
-            describes("Waiting: job queue big is full."),
-        ),
-        (
-            "says that nobody knows its queue",
-            decide_with(&queued, None, |s| {
-                s.start = StartPermission::Waits(ReachedLimit::UnknownQueue)
-            }),
-            describes("Waiting: job queue big is not in plank.job_queue_capacities."),
-        ),
-        (
-            "says that it waits for a slot of its cluster",
-            decide_with(&job(Triggered), None, |s| {
-                s.start = StartPermission::Waits(ReachedLimit::Cluster)
-            }),
-            describes("Waiting: build cluster default is full."),
-        ),
-        (
-            "says it once",
-            decide_with(&told, None, |s| {
-                s.start = StartPermission::Waits(ReachedLimit::Global)
-            }),
-            TransitionStep::Wait,
         ),
         (
             "for an unknown cluster is an error",
@@ -114,6 +67,50 @@ fn a_triggered_job() {
 }
 
 #[test]
+fn a_triggered_job_says_which_slot_it_waits_for() {
+    let free = job(Triggered);
+    let mut queued = job(Triggered);
+    queued.spec.job_queue_name = "big".into();
+    for (job, limit, description) in [
+        (
+            &free,
+            ReachedLimit::Global,
+            "Waiting: plank.max_concurrency is reached.",
+        ),
+        (
+            &free,
+            ReachedLimit::Job,
+            "Waiting: max_concurrency of job unit is reached.",
+        ),
+        (
+            &queued,
+            ReachedLimit::Queue,
+            "Waiting: job queue big is full.",
+        ),
+        (
+            &queued,
+            ReachedLimit::UnknownQueue,
+            "Waiting: job queue big is not in plank.job_queue_capacities.",
+        ),
+        (
+            &free,
+            ReachedLimit::Cluster,
+            "Waiting: build cluster default is full.",
+        ),
+    ] {
+        let wait = |job: &ProwJob| {
+            decide_with(job, None, |s| s.start = StartPermission::Waits(limit)).step
+        };
+        assert_eq!(wait(job), describes(description));
+        // It says it once.
+        let described = with_status(job.clone(), |status| {
+            status.description = description.into();
+        });
+        assert_eq!(wait(&described), TransitionStep::Wait);
+    }
+}
+
+#[test]
 fn a_job_of_a_cluster_without_a_right_says_which() {
     let missing = MissingPermission {
         right: ClusterPermission::essential("", "pods", &["create"]),
@@ -143,7 +140,7 @@ fn a_pending_job_without_its_pod() {
     let unnumbered = with_status(job(Pending), |status| status.build_id.clear());
     let short = sighting(ObstacleKind::Delayed, 599);
     let long = sighting(ObstacleKind::Delayed, 600);
-    // Of the first start: a revival has its own patience.
+    // Of the first start: a revival has a time limit of its own.
     let revived = with_status(job(Pending), |status| {
         status.pending_time = Some(Time(ago(5000)));
         status.pod_revival_count = 1;
