@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use local::github::{FakeGithub, FakeGithubOptions, RepoOptions};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{
@@ -119,6 +119,15 @@ async fn work_that_was_cut_off_is_done_once() {
     hook.stop().await;
 }
 
+/// Holds a port of loopback, also while nothing listens there: only a socket of this function gets
+/// the same port.
+fn hold_port(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
 /// A stand-in for GitHub with its state in `data`, at `address` until `shutdown`.
 async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToken) -> FakeGithub {
     let options = FakeGithubOptions {
@@ -126,12 +135,11 @@ async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToke
         ..FakeGithubOptions::default()
     };
     let mut started = None;
-    // An earlier stand-in has to release both.
-    eventually("the address is free", async || {
-        if let Ok(listener) = TcpListener::bind(address).await {
-            let github = FakeGithub::start(options.clone(), listener, shutdown.clone()).await;
-            started = github.ok();
-        }
+    // An earlier stand-in has to release its state.
+    eventually("the state is free", async || {
+        let listener = hold_port(address).listen(128).unwrap();
+        let github = FakeGithub::start(options.clone(), listener, shutdown.clone()).await;
+        started = github.ok();
         started.is_some()
     })
     .await;
@@ -142,9 +150,8 @@ async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToke
 async fn an_unreachable_github_only_delays() {
     common::service::install_crypto();
     let folder = tempfile::tempdir().unwrap();
-    let reserved = listener().await;
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let held = hold_port(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let address = held.local_addr().unwrap();
     let (data, shutdown) = (folder.path().join("github"), CancellationToken::new());
     let github = github_at(address, &data, &shutdown).await;
     let secret = github.add_user("maria").await.unwrap();
