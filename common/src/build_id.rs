@@ -56,13 +56,15 @@ pub fn is_newer_build(recorded: &str, ours: &str, now: Timestamp) -> bool {
     let is_time = |id| id >= MIN_SNOWFLAKE_ID;
     is_time(recorded) == is_time(ours)
         && recorded > ours
-        && (!is_time(recorded) || recorded <= last_build_id_at(now + MAX_CLOCK_SKEW))
+        && (!is_time(recorded)
+            || recorded <= last_build_id_at(now.saturating_add(MAX_CLOCK_SKEW).unwrap_or(now)))
 }
 
 /// The greatest id that can be made up to `time`.
 fn last_build_id_at(time: Timestamp) -> u64 {
     let next = u64::try_from(time.as_millisecond() + 1 - SNOWFLAKE_EPOCH).unwrap_or(0);
-    next.saturating_mul(1 << (NODE_BITS + SEQUENCE_BITS)) - 1
+    next.saturating_mul(1 << (NODE_BITS + SEQUENCE_BITS))
+        .saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -103,6 +105,15 @@ mod tests {
                 expected,
                 "{recorded} {ours}"
             );
+        }
+    }
+
+    /// A machine whose clock was never set, and one at the end of time.
+    #[test]
+    fn a_clock_that_is_wrong_is_no_obstacle() {
+        let build = "2127000000000000000";
+        for (now, expected) in [(Timestamp::UNIX_EPOCH, false), (Timestamp::MAX, true)] {
+            assert_eq!(is_newer_build(build, "2126000000000000000", now), expected);
         }
     }
 

@@ -6,7 +6,7 @@ use std::error::Error;
 /// message that the text already contains is not repeated.
 ///
 /// Many libraries keep the helpful detail (a name that does not resolve, a certificate, a refusal)
-/// in the innermost source, so every error for a person or a log is formatted here.
+/// in the innermost source.
 #[must_use]
 pub fn format_error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

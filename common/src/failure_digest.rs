@@ -200,7 +200,8 @@ impl FailureDigest {
     }
 
     /// The best lines that fit, in the log's order. An error line comes with its neighbours or not
-    /// at all; of the end of a log, the last lines that fit.
+    /// at all, but for the best one, which comes alone where they do not fit; of the end of a log,
+    /// the last lines that fit.
     #[must_use]
     pub fn best_lines(&self, max_lines: usize, max_bytes: usize) -> Vec<&DigestLine> {
         let mut ranks: Vec<u32> = self.lines.iter().map(|line| line.rank).collect();

@@ -3,7 +3,8 @@
 //!
 //! [`GithubClient`] combines octocrab's connection and error texts with Prow's flags and with its
 //! own authentication and retries: each installation has a token, whose renewal does not make
-//! another installation wait, and a POST is not repeated. Responses are not cached yet.
+//! another installation wait, and a POST is not repeated after a lost
+//! connection or a 5xx. Responses are not cached yet.
 
 mod api;
 mod app;

@@ -13,8 +13,9 @@
 //! | terminals | [`escape_terminal`], [`escape_terminal_lines`]; [`escape_json`] for JSON logs |
 //!
 //! The result notifies nobody, links to nothing, ends nothing around it and hides nothing. Every
-//! function takes a limit in characters of the text; `…` stands for what was cut. One character
-//! becomes at most [`MAX_GROWTH`] bytes.
+//! function but [`escape_json`] takes a limit in characters of the text. `…` stands for what was
+//! cut; [`escape_link_target`] drops a longer URL, and [`sanitize_login`] cuts without a mark. One
+//! character becomes at most [`MAX_GROWTH`] bytes.
 
 mod hidden;
 mod links;

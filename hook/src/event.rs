@@ -155,7 +155,7 @@ pub(crate) struct PushCommit {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RerunEvent {
-    /// The check run's name; `None` stands for all that failed.
+    /// The check run's name; `None` stands for what `/retest` runs: jobs that failed or never ran.
     pub(crate) context: Option<String>,
     pub(crate) head_sha: String,
     /// The slug of the App that owns the check run.
@@ -168,7 +168,7 @@ pub(crate) struct RerunEvent {
     pub(crate) sender: GithubUser,
 }
 
-/// A check run or a check suite: both have the fields that are read.
+/// A check run or a check suite. A suite has no name, `external_id` and page: these stay empty.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct CheckPayload {

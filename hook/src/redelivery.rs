@@ -37,7 +37,7 @@ pub(crate) struct MissedDeliveries {
     pub(crate) github: github::GithubClient,
     pub(crate) inbox: Inbox,
     pub(crate) settings: HookSettings,
-    /// Notified when a delivery was refused.
+    /// Notified when a delivery was refused that may have been good (5xx, 408).
     pub(crate) refused: Arc<Notify>,
 }
 

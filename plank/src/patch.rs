@@ -1,4 +1,5 @@
-//! Changes of a job's status as merge patches. Each carries the resourceVersion it was decided
+//! Changes of a `ProwJob` as merge patches: its status, and the labels, annotations or cluster that
+//! go with it. Each carries the resourceVersion it was decided
 //! on, so that a decision about an old state changes nothing.
 
 use common::prowjob::{ProwJob, ProwJobState, labels};
@@ -46,7 +47,10 @@ pub fn merge_patch(
                 claim["pendingTime"] = json!(now);
             }
             if *change == ProwJobChange::Revive {
-                claim["pod_revival_count"] = json!(status.pod_revival_count + 1);
+                let count = job.pod_revival_count() + 1;
+                claim["pod_revival_count"] = json!(count);
+                patch["metadata"]["annotations"] =
+                    json!({labels::POD_REVIVAL_COUNT: count.to_string()});
             }
             claim
         }
@@ -133,6 +137,10 @@ mod tests {
         };
         let patch = patch(status, &ProwJobChange::Revive);
         assert_eq!(patch["status"]["pod_revival_count"], json!(2));
+        assert_eq!(
+            patch["metadata"]["annotations"][labels::POD_REVIVAL_COUNT],
+            json!("2")
+        );
         assert_eq!(patch["status"].get("pendingTime"), None);
     }
 

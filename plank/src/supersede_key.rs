@@ -2,7 +2,7 @@
 
 use common::prowjob::{ProwJob, ProwJobType, Refs};
 
-/// What a presubmit is about, without its commits: type, job, and for each of its refs
+/// What a presubmit is about, without its commits: its job, and for each of its refs
 /// `org/repo@base [pull requests]`. A push changes only commits, so its runs have the same keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SupersedeKey(String);

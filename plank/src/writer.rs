@@ -1,4 +1,5 @@
-//! The only place that changes anything in a cluster.
+//! The only place where plank's controller changes anything in a cluster. crier and horologium have
+//! writes of their own.
 
 mod refusal;
 mod result_storage;
@@ -122,7 +123,7 @@ impl ClusterWriter {
         Ok(jobs.get_opt(name).await?)
     }
 
-    /// Changes a job's status, under its resourceVersion.
+    /// Changes a `ProwJob`, under its resourceVersion.
     pub(crate) async fn patch_job(
         &self,
         job: &ProwJob,
@@ -186,6 +187,7 @@ impl ClusterWriter {
             Ok(mut pod) => {
                 if let Value::Object(annotations) = &mut pod["metadata"]["annotations"] {
                     annotations.remove(labels::WAITING_FOR);
+                    annotations.remove(labels::POD_REVIVAL_COUNT);
                 }
                 pod
             }

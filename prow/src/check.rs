@@ -27,7 +27,7 @@ use crate::program;
 use options::{CheckOptions, CheckOutputFormat};
 
 /// Exits with 0 when nothing is wrong, with 1 when something is or cannot be found out, and with 2
-/// when the command line is not understood.
+/// when the command line is not understood, there is nothing to check, or nobody reads the findings.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match flags::parse_command::<CheckOptions>(arguments) {
         Ok(options) => options,
@@ -35,18 +35,18 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let enabled = match options.enabled_warnings() {
         Ok(enabled) => enabled,
-        Err(message) => return program::print_usage_error(&format!("error: {message}")),
+        Err(message) => return program::print_error(&format!("error: {message}")),
     };
     let report = match examine::examine_config(&options, &enabled) {
         Ok(Some(report)) => report,
         Ok(None) => {
-            return program::print_usage_error(
+            return program::print_error(
                 "error: --config-path is needed: there is no .prow/, .prow.yaml or prow-jobs.yaml \
                  in this folder",
             );
         }
         Err(error) => {
-            program::print_usage_error(&format!("error: {error:#}"));
+            program::print_error(&format!("error: {error:#}"));
             return ExitCode::FAILURE;
         }
     };
@@ -61,9 +61,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         CheckOutputFormat::Github => annotations::write_annotations(&report, &mut out.lock()),
     };
     if let Err(error) = written.and_then(|()| io::stdout().flush()) {
-        return program::print_usage_error(&format!(
-            "error: the findings cannot be written: {error}"
-        ));
+        return program::print_error(&format!("error: the findings cannot be written: {error}"));
     }
     if report.is_failure(options.strict) {
         ExitCode::FAILURE

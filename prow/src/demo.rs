@@ -23,7 +23,7 @@ use anyhow::Context;
 use common::{private_files, prowjob::ProwJobState, service};
 use tokio_util::sync::CancellationToken;
 
-use crate::program::{build_runtime, print_usage_error};
+use crate::program::{build_runtime, print_error};
 use expectations::{ExpectedJob, POSTSUBMITS, PRESUBMITS};
 use jobs::DemoJobs;
 use options::DemoOptions;
@@ -44,7 +44,7 @@ pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            print_usage_error(&format!("prow demo: {error:#}"));
+            print_error(&format!("prow demo: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -8,7 +8,7 @@ use common::{private_files, service};
 use local::github::{self, AppPermissions, FakeGithub, PermissionLevel, RepoOptions};
 use tokio::net::TcpListener;
 
-use crate::program::{build_runtime, print_usage_error};
+use crate::program::{build_runtime, print_error};
 
 const APP: &str = "prow";
 const MEMBER: &str = "you";
@@ -44,7 +44,7 @@ pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
     service::install_crypto();
     match build_runtime().block_on(serve_github(&options)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => print_usage_error(&format!("prow github: {error:#}")),
+        Err(error) => print_error(&format!("prow github: {error:#}")),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     service::install_crypto();
     match program::build_runtime().block_on(run_mkpj(&options)) {
         Ok(code) => code,
-        Err(error) => program::print_usage_error(&format!("error: {error:#}")),
+        Err(error) => program::print_error(&format!("error: {error:#}")),
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     match run_mkpod(&options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => program::print_usage_error(&format!("error: {error:#}")),
+        Err(error) => program::print_error(&format!("error: {error:#}")),
     }
 }
 

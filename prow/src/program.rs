@@ -150,7 +150,7 @@ impl Program {
             Self::Schema => schema::main(flags),
             Self::Mkpj => mkpj::main(flags),
             Self::Mkpod => mkpod::main(flags),
-            Self::NotYet(name) => print_usage_error(&format!("prow {name} is not built yet")),
+            Self::NotYet(name) => print_error(&format!("prow {name} is not built yet")),
         }
     }
 }
@@ -244,15 +244,16 @@ pub(crate) fn print_usage(asked: Option<&OsString>) -> ExitCode {
     let text = match asked.and_then(|name| name.to_str()) {
         Some("help" | "--help" | "-help" | "-h") => USAGE,
         Some("version" | "--version" | "-version" | "-V") => VERSION,
-        Some(name) => return print_usage_error(&format!("no command {name:?}\n\n{USAGE}")),
-        None => return print_usage_error(USAGE),
+        Some(name) => return print_error(&format!("no command {name:?}\n\n{USAGE}")),
+        None => return print_error(USAGE),
     };
     // The reader may be gone.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 
-pub(crate) fn print_usage_error(text: &str) -> ExitCode {
+/// Prints to standard error; exit code 2.
+pub(crate) fn print_error(text: &str) -> ExitCode {
     let text = escape_terminal_lines(text.trim_end(), MAX_ERROR_TEXT);
     let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(2)

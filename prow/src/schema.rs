@@ -51,7 +51,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err((place, error)) => {
-            program::print_usage_error(&format!("error: writing {place}: {error}"));
+            program::print_error(&format!("error: writing {place}: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -75,7 +75,7 @@ enum DeletionResult {
     Conflict,
 }
 
-/// Deletes pods before jobs, so that every pod has its job as long as it exists.
+/// Requests the deletion of pods before that of jobs, so that as a rule no pod is without its job.
 pub(crate) async fn apply_plan(target: &CleanupScope<'_>, plan: CleanupPlan) -> CleanupOutcome {
     let mut outcome = CleanupOutcome::default();
     let mut releases = futures::stream::iter(plan.release)

@@ -1,5 +1,5 @@
 //! Prow's metrics of sinker, under Prow's names. Gauges describe the last cleanup; those by reason
-//! describe the last cleanup that deleted anything.
+//! describe the last one that deleted, or failed to delete, something of their kind.
 
 use std::sync::atomic::AtomicU64;
 

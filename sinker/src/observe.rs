@@ -93,7 +93,7 @@ pub(crate) fn watch_pods(
         Err(invalid) => ObservedPod {
             cluster: cluster.clone(),
             name: pod.name_any(),
-            // Without a creation time it is never due.
+            // Without a creation time it is due only once the `ProwJob` of its name is complete.
             prowjob: invalid.metadata.name.clone().unwrap_or_default(),
             ..ObservedPod::default()
         },

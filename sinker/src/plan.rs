@@ -61,7 +61,7 @@ pub struct RetentionLimits {
 pub enum DeletionReason {
     /// The object is too old.
     Aged,
-    /// A periodic's run that is too old, and is not its newest.
+    /// A periodic's run that is too old, and is not the newest of a configured periodic.
     AgedPeriodic,
     /// The pod's job has been complete for long enough.
     Ttled,

@@ -93,7 +93,7 @@ fn parse_in_repo_file(
     if !keyed {
         let document =
             yaml::deserialize_tree(file, tree, GoType::ProwYaml, DocumentTrust::Stranger)?;
-        let (file, remarks): (InRepoFile, _) = refuse_unknown_fields(document)?;
+        let (file, remarks): (InRepoFile, _) = refuse_remarks(document)?;
         return Ok(ParsedInRepoFile {
             remarks,
             presets: file.presets,
@@ -102,7 +102,7 @@ fn parse_in_repo_file(
         });
     }
     let document = yaml::deserialize_tree(file, tree, GoType::JobConfig, DocumentTrust::Stranger)?;
-    let (file, remarks): (KeyedInRepoFile, _) = refuse_unknown_fields(document)?;
+    let (file, remarks): (KeyedInRepoFile, _) = refuse_remarks(document)?;
     let mut findings = Diagnostics::default();
     let repos = file.presubmits.keys().map(|repo| ("presubmits", repo));
     let repos = repos.chain(file.postsubmits.keys().map(|repo| ("postsubmits", repo)));
@@ -124,11 +124,10 @@ fn parse_in_repo_file(
     })
 }
 
-/// Refuses a document with unknown fields. Two are tolerated: keys that begin with a dot, which
-/// hold anchors, and `periodics`, which belong to the central configuration and get a warning.
-fn refuse_unknown_fields<T>(
-    document: YamlDocument<T>,
-) -> Result<(T, Vec<Diagnostic>), ConfigErrors> {
+/// Refuses a document with unknown fields or duplicate keys. Two unknown fields are tolerated: keys
+/// that begin with a dot, which hold anchors, and `periodics`, which belong to the central
+/// configuration and get a warning.
+fn refuse_remarks<T>(document: YamlDocument<T>) -> Result<(T, Vec<Diagnostic>), ConfigErrors> {
     let remarks = document.remarks.into_iter();
     let (passing, problems): (Vec<_>, Vec<_>) = remarks.partition(is_tolerated);
     if problems.is_empty() {

@@ -67,7 +67,7 @@ pub use jira::JiraConfig;
 pub use known_plugins::KNOWN_PLUGINS;
 pub use label::{AssignOn, LabelConfig, RestrictedLabel};
 pub use lgtm::LgtmConfig;
-pub use lookups::{ConfigScope, EnabledRepos};
+pub use lookups::{ConfigScope, RepoSet};
 pub use milestone::{BranchToMilestone, MilestoneConfig};
 pub use override_contexts::OverrideConfig;
 pub use owners::{OwnersConfig, OwnersFilenames};

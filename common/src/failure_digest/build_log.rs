@@ -124,7 +124,7 @@ fn display_line(raw: &[u8], max: usize) -> String {
     }
 }
 
-/// Maximum number of blank lines between a line and its next neighbour.
+/// How many lines beyond a line are searched for its next neighbour, which is not blank.
 const MAX_BLANK: usize = 3;
 
 impl LogLines<'_> {

@@ -18,7 +18,7 @@ pub const NOT_STORED: &str = "not-stored";
 /// Maximum length of the text of [`describe_upload_losses`], in bytes.
 pub const MAX_UPLOAD_LOSSES: usize = 800;
 
-/// Maximum length of a name or a reason, in bytes.
+/// Maximum length of one file's name with its reason, in bytes.
 const MAX_PART: usize = 300;
 /// How many of the files that could not be censored are named.
 const MAX_NAMED_FILES: usize = 3;

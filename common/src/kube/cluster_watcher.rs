@@ -36,8 +36,10 @@ impl ClusterClients {
     /// infrastructure cluster. A cluster that has no client, does not answer or does not grant
     /// `needs` is listed with its [`ClusterObstacle`], and tried again within 5 seconds.
     ///
-    /// Unusable files are an error at the start; later they leave the clusters as they are. The
-    /// infrastructure cluster never changes; its credentials follow the files.
+    /// Unusable files that a flag names are an error at the start. Of default files one that is
+    /// unusable is a warning, and then none of them is read or followed. Later, unusable files leave
+    /// the clusters as they are. The infrastructure cluster never changes; its credentials follow
+    /// the files.
     pub async fn discover_and_watch(
         options: &KubernetesOptions,
         config: &watch::Receiver<Arc<Config>>,

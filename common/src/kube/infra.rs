@@ -28,7 +28,7 @@ pub async fn infra_client(options: &KubernetesOptions) -> anyhow::Result<Client>
 /// The infrastructure cluster, with the context that describes it.
 pub(super) struct InfraCluster {
     pub(super) client: Client,
-    /// `None` in a cluster, and if no file is named: those credentials renew themselves.
+    /// `None` in a cluster, and if no file has a usable `current-context`: nothing is followed.
     context: Option<InfraContext>,
 }
 

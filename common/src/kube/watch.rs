@@ -67,7 +67,8 @@ where
     })
 }
 
-/// The pauses between failures, each up to a quarter longer, so that not all clients retry at once.
+/// The pauses between failures, each up to a quarter longer but at most [`LONGEST_PAUSE`], so that
+/// not all clients retry at once.
 struct WatchBackoff {
     failures: u32,
 }

@@ -25,6 +25,8 @@ pub const IS_OPTIONAL: &str = "prow.k8s.io/is-optional";
 pub const SUPERSEDED_BY: &str = "prow.k8s.io/superseded-by";
 /// Annotation: the obstacle that keeps the run waiting and since when, as JSON. Not Prow's.
 pub const WAITING_FOR: &str = "prow.k8s.io/waiting-for";
+/// Annotation: the run's `pod_revival_count`, which upstream's CRD of 2024 does not keep. Not Prow's.
+pub const POD_REVIVAL_COUNT: &str = "prow.k8s.io/pod-revival-count";
 /// Annotation of a pod: the uid of its `ProwJob`, because a later `ProwJob` may have the same name.
 /// Not Prow's.
 pub const JOB_UID: &str = "prow.k8s.io/job-uid";

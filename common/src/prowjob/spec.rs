@@ -6,7 +6,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{DecorationConfig, ProwJobState, ProwJobStatus, RawPodSpec, Refs};
+use super::{DecorationConfig, ProwJobState, ProwJobStatus, RawPodSpec, Refs, labels};
 
 /// What to run, on what, where, and whom to tell.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -162,6 +162,18 @@ impl ProwJob {
         self.status
             .as_ref()
             .map_or(ProwJobState::Triggered, |status| status.state)
+    }
+
+    /// How often the job's pod was replaced after it was stopped unexpectedly. Where the CRD does not
+    /// keep the status field, the annotation counts.
+    pub fn pod_revival_count(&self) -> i64 {
+        let status = self.status.as_ref();
+        let annotations = self.metadata.annotations.as_ref();
+        let annotated =
+            annotations.and_then(|all| all.get(labels::POD_REVIVAL_COUNT)?.parse().ok());
+        status
+            .map_or(0, |status| status.pod_revival_count)
+            .max(annotated.unwrap_or(0))
     }
 }
 

@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use clap::{Arg, CommandFactory, FromArgMatches};
 
 /// Parses `args` (without the program's name) into a group of options.
+///
 /// `name` is the program's name in messages. The error prints itself as clap's errors do, help and
-/// version included.
 /// version included.
 pub fn parse_flags<O: clap::Args>(
     name: &'static str,

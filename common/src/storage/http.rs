@@ -75,7 +75,7 @@ impl HttpBackend {
         }
     }
 
-    /// Segments are escaped one by one, so that `%` and `?` in a key keep their meaning.
+    /// Segments are escaped one by one, so that `%` and `?` in a key are plain characters.
     fn object_url(&self, key: &str) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()

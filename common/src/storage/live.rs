@@ -17,7 +17,7 @@ pub fn piece_folder(log: &str) -> String {
     format!("{}{FOLDER_END}", log.strip_suffix(LOG_END).unwrap_or(log))
 }
 
-/// The key of the piece `number` of `log`. Names sort as their numbers do.
+/// The name, below the run's folder, of the piece `number` of `log`. Names sort as their numbers do.
 #[must_use]
 pub fn piece_name(log: &str, number: u64) -> String {
     format!("{}/{number:0DIGITS$}{LOG_END}", piece_folder(log))

@@ -44,7 +44,9 @@ pub(super) fn judge_pointer(
 
 #[cfg(test)]
 mod tests {
+    use common::build_id::{BuildIdGenerator, SNOWFLAKE_NODE};
     use common::storage::token::{keys::StorageKeys, verify_token};
+    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;
@@ -125,21 +127,64 @@ mod tests {
         }
     }
 
+    /// What `latest-build.txt` says after runs with these ids wrote it, one after the other.
+    fn write_all(ids: &[u64], now: Timestamp) -> Option<u64> {
+        let mut standing: Option<String> = None;
+        for id in ids {
+            let text = id.to_string();
+            let run = grant(&format!("logs/unit/{id}"));
+            let before = standing.as_ref().map(String::as_bytes);
+            let verdict =
+                judge_pointer(&run, GrantedKey::LatestBuild, text.as_bytes(), before, now);
+            if verdict == PointerVerdict::Write {
+                standing = Some(text);
+            }
+        }
+        standing.map(|text| text.parse().unwrap())
+    }
+
+    fn snowflake_at(now: Timestamp) -> u64 {
+        let ids = BuildIdGenerator::new(SNOWFLAKE_NODE);
+        ids.next_build_id(now).parse().unwrap()
+    }
+
+    /// Ids of a counter are smaller.
+    const MIN_SNOWFLAKE: u64 = 1 << 48;
+
     proptest! {
         /// In whatever order runs write, the highest number is there in the end.
         #[test]
-        fn the_newest_run_stands(ids in prop::collection::vec(0..1_u64 << 48, 1..8)) {
-            let mut standing: Option<String> = None;
-            for id in &ids {
-                let text = id.to_string();
-                let run = grant(&format!("logs/unit/{id}"));
-                let before = standing.as_ref().map(String::as_bytes);
-                if judge_pointer(&run, GrantedKey::LatestBuild, text.as_bytes(), before, Timestamp::UNIX_EPOCH) == PointerVerdict::Write {
-                    standing = Some(text);
-                }
-            }
-            let newest = ids.iter().max().map(u64::to_string);
-            prop_assert_eq!(standing, newest);
+        fn the_newest_run_stands(
+            second in 1_300_000_000..4_000_000_000_i64,
+            has_counter in any::<bool>(),
+            numbers in prop::collection::vec(any::<u64>(), 1..8),
+        ) {
+            let now = Timestamp::from_second(second).unwrap();
+            let range = if has_counter {
+                0..MIN_SNOWFLAKE
+            } else {
+                MIN_SNOWFLAKE..snowflake_at(now)
+            };
+            let ids: Vec<u64> = numbers
+                .iter()
+                .map(|number| range.start + number % (range.end - range.start))
+                .collect();
+            prop_assert_eq!(write_all(&ids, now), ids.iter().copied().max());
+        }
+
+        /// Whatever is there, a number that no build can have keeps no later run out.
+        #[test]
+        fn no_impossible_number_keeps_a_run_out(
+            second in 1_300_000_000..4_000_000_000_i64,
+            numbers in prop::collection::vec(any::<u64>(), 0..8),
+        ) {
+            let now = Timestamp::from_second(second).unwrap();
+            let own = snowflake_at(now);
+            let soon = snowflake_at(now + SignedDuration::from_hours(25));
+            let mut ids = numbers;
+            ids.retain(|id| *id < own || *id > soon);
+            ids.push(own);
+            prop_assert_eq!(write_all(&ids, now), Some(own));
         }
     }
 }

@@ -83,7 +83,8 @@ pub(super) struct Mirrors {
 pub(super) struct Mirror {
     /// Shared while the mirror is read, exclusive while it is removed.
     pub(super) usage: RwLock<()>,
-    /// Allows one fetch at a time.
+    /// Allows one fetch of commits at a time, since they write refs. File contents are fetched without
+    /// it.
     present: Mutex<FetchedCommits>,
     gits: Arc<RunningGits>,
 }

@@ -215,7 +215,7 @@ fn build_prowjob(
     )
 }
 
-/// The only place that creates `ProwJob`s.
+/// The only place where horologium creates `ProwJob`s.
 struct ProwJobCreator {
     api: Api<ProwJob>,
     slots: Semaphore,

@@ -27,7 +27,7 @@ pub(super) fn decide_pending_job(case: &DecisionContext<'_>) -> TransitionDecisi
         return refuse_foreign_pod(seen.job);
     }
     if pod.build_id.as_deref() != Some(status.build_id.as_str()) {
-        return match status.pod_revival_count {
+        return match seen.job.pod_revival_count() {
             0 => refuse_foreign_pod(seen.job),
             _ => replace::replace_stopped_pod(case, pod),
         };

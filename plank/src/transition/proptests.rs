@@ -64,15 +64,19 @@ fn any_setup() -> impl Strategy<Value = SimulationSetup> {
         any::<bool>(),
         any::<bool>(),
         0..4i64,
+        any::<bool>(),
     )
         .prop_map(
-            |(decorated, needs_token, fail_fast, crier, marks, max_revivals)| SimulationSetup {
-                decorated,
-                needs_token,
-                fail_fast,
-                crier,
-                marks,
-                max_revivals,
+            |(decorated, needs_token, fail_fast, crier, marks, max_revivals, counts_revivals)| {
+                SimulationSetup {
+                    decorated,
+                    needs_token,
+                    fail_fast,
+                    crier,
+                    marks,
+                    max_revivals,
+                    counts_revivals,
+                }
             },
         )
 }
@@ -94,6 +98,7 @@ proptest! {
             }
             let status = world.job.status.as_ref().unwrap();
             prop_assert!(status.pod_revival_count <= setup.max_revivals);
+            prop_assert!(world.job.pod_revival_count() <= setup.max_revivals);
             let claimed = world.pods.iter().all(|id| id.parse::<usize>().unwrap() <= world.claims);
             prop_assert!(claimed, "a pod without a claim");
         }

@@ -78,8 +78,7 @@ pub(super) fn decide_stopped_pod(
     max_revivals: i64,
 ) -> TransitionDecision {
     let error = |text: String, why| completion_decision(ProwJobState::Error, text, why);
-    let status = seen.job.status.as_ref();
-    let revivals = status.map_or(0, |status| status.pod_revival_count);
+    let revivals = seen.job.pod_revival_count();
     match stop {
         // Its sidecar may still upload, so the pod goes on.
         PodStopCause::OomKilled => {

@@ -79,7 +79,10 @@ async fn killed_in_a_revival_the_old_pod_goes_and_the_new_one_comes() {
     cluster
         .set_pod("pj", json!({"phase": "Failed", "reason": "NodeLost"}))
         .await;
-    let revived = json!({"status": {"state": "pending", "build_id": "42", "pod_name": "pj", "pod_revival_count": 1}});
+    let revived = json!({
+        "metadata": {"annotations": {"prow.k8s.io/pod-revival-count": "1"}},
+        "status": {"state": "pending", "build_id": "42", "pod_name": "pj", "pod_revival_count": 1},
+    });
     cluster.patch_job("pj", revived).await;
     cluster.start_plank();
     cluster.pod_gone(&old).await;

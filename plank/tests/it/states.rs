@@ -81,7 +81,7 @@ async fn an_evicted_pod_is_replaced_and_counted() {
     let second = cluster.pod("pj").await;
     let job = cluster.jobs().get("pj").await.unwrap();
     assert_eq!(job.state(), ProwJobState::Pending);
-    assert_eq!(job.status.as_ref().unwrap().pod_revival_count, 1);
+    assert_eq!(job.pod_revival_count(), 1);
     assert_ne!(label(&first, "prow.k8s.io/build-id"), build_id(&job));
     assert_eq!(label(&second, "prow.k8s.io/build-id"), build_id(&job));
 }

@@ -58,7 +58,7 @@ async fn a_drained_pod_that_crier_holds_is_replaced() {
     let second = cluster.pod("pj").await;
     let job = cluster.state("pj", ProwJobState::Pending).await;
     assert_eq!(label(&second, "prow.k8s.io/build-id"), build_id(&job));
-    assert_eq!(job.status.unwrap().pod_revival_count, 1);
+    assert_eq!(job.pod_revival_count(), 1);
 }
 
 #[tokio::test]

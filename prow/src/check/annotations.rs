@@ -17,7 +17,7 @@ use super::{
 
 /// One annotation per finding, and the summary as a plain line of the log.
 pub(super) fn write_annotations(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
-    for (severity, problem) in report.sorted_diagnostics() {
+    for (severity, problem) in report.diagnostics_with_severity() {
         write!(out, "::{} ", severity.as_str())?;
         if !problem.file.is_empty() {
             write!(

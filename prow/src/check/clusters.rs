@@ -1,5 +1,5 @@
-//! Reads the build clusters that plank knows: plank writes them to
-//! `plank.build_cluster_status_file`, as JSON, with the state of each.
+//! Reads the build clusters that Prow's plank knows: it writes them to
+//! `plank.build_cluster_status_file`, as JSON, with the state of each. Ours does not write it yet.
 
 use std::{collections::BTreeMap, io::ErrorKind};
 
@@ -12,8 +12,8 @@ pub(super) const RULE: &str = "validate-cluster-field";
 /// Far more than any number of clusters needs.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Reads the file at `location` (`gs://bucket/path`, `s3://…`, a path). `None` when there is none
-/// yet: plank writes it.
+/// Reads the file at `location` (`gs://bucket/path`, `s3://…`, a path). `None` when there is none:
+/// only Prow's plank writes it.
 pub(super) async fn read_cluster_states(
     location: &str,
     credentials: &StorageCredentials,

@@ -7,7 +7,7 @@ use common::{
     config::{
         Config, ConfigPath, Diagnostic,
         checkconfig::{CheckconfigInput, repos_reading_owners},
-        plugins::EnabledRepos,
+        plugins::RepoSet,
     },
     github::{GithubClient, GithubOptions},
 };
@@ -59,7 +59,7 @@ pub(super) async fn find_github_warnings(
 
 async fn without_owners(
     client: &GithubClient,
-    places: &EnabledRepos,
+    places: &RepoSet,
 ) -> anyhow::Result<BTreeSet<String>> {
     let mut repos = places.repos.clone();
     for (org, except) in &places.orgs {

@@ -29,7 +29,7 @@ struct JsonDiagnostic<'a> {
 /// Notes are left out: a program can do nothing about them.
 pub(super) fn write_json(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
     let findings = report
-        .sorted_diagnostics()
+        .diagnostics_with_severity()
         .map(|(severity, problem)| JsonDiagnostic {
             severity,
             rule: problem.rule,

@@ -40,7 +40,7 @@ pub(super) struct CheckOptions {
         help_heading = "What is said"
     )]
     pub(super) output: CheckOutputFormat,
-    /// End with 1 for warnings, too
+    /// End with 1 for checkconfig's warnings, too
     #[arg(
         long,
         value_parser = flags::parse_bool,

@@ -43,8 +43,10 @@ pub(super) struct CheckReport {
 }
 
 impl CheckReport {
-    /// Errors, then warnings, each in the order of files and lines.
-    pub(super) fn sorted_diagnostics(&self) -> impl Iterator<Item = (CheckSeverity, &Diagnostic)> {
+    /// Errors, then warnings, each in the order in which they were found.
+    pub(super) fn diagnostics_with_severity(
+        &self,
+    ) -> impl Iterator<Item = (CheckSeverity, &Diagnostic)> {
         let errors = self
             .errors
             .iter()

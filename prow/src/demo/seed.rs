@@ -1,6 +1,6 @@
 //! Everything a person would do by hand before and during the demo: accounts, the App, the first
-//! push, the pull request. It is done by git and REST, as a person would do it; only accounts and
-//! the App, which have no REST call, are made through the stand-in's handle.
+//! push, the pull request. Pushes, forks and pull requests are made by git and REST, as a person
+//! would; accounts, the repository, the App and its installation through the stand-in's handle.
 
 use std::{
     fs,

@@ -6,7 +6,7 @@ use super::{CheckconfigInput, tide};
 use crate::config::{
     ConfigPath,
     diagnostics::Diagnostics,
-    plugins::EnabledRepos,
+    plugins::RepoSet,
     prow::{BranchProtectionPolicy, ProtectedOrg, ProtectedRepo},
 };
 
@@ -77,8 +77,8 @@ pub(super) fn check_strict_branches(subject: &CheckconfigInput<'_>, findings: &m
 }
 
 /// A repository counts as strict if one of its branches is.
-fn strict_places(orgs: &BTreeMap<String, ProtectedOrg>, everywhere: StrictPolicy) -> EnabledRepos {
-    let mut places = EnabledRepos::default();
+fn strict_places(orgs: &BTreeMap<String, ProtectedOrg>, everywhere: StrictPolicy) -> RepoSet {
+    let mut places = RepoSet::default();
     for (org_name, org) in orgs {
         let of_org = strict_at(&org.policy, everywhere);
         let (strict, others): (Vec<_>, Vec<_>) = org.repos.iter().partition(|(_, repo)| {

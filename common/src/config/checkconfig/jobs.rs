@@ -29,7 +29,8 @@ pub(super) fn check_non_decorated(subject: &CheckconfigInput<'_>, findings: &mut
     }
 }
 
-/// Loading validates the decoration of jobs with containers; this checks all others, too.
+/// Loading validates the decoration of jobs with containers; this checks every decorated job of
+/// Kubernetes.
 pub(super) fn check_decoration(subject: &CheckconfigInput<'_>, findings: &mut Diagnostics) {
     const RULE: &str = "valid-decoration-config";
     for job in all_jobs(subject.config) {

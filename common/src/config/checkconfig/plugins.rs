@@ -6,14 +6,14 @@ use super::{CheckconfigInput, repositories::RepoSetItem};
 use crate::config::{
     ConfigPath, JobBase,
     diagnostics::Diagnostics,
-    plugins::{EnabledRepos, PluginConfiguration},
+    plugins::{PluginConfiguration, RepoSet},
 };
 
 /// Plugins that read OWNERS files: repositories where they are enabled should have such files.
 const OWNERS_PLUGINS: [&str; 4] = ["approve", "blunderbuss", "rifle", "owners-label"];
 
 /// The repositories in which a plugin reads OWNERS files.
-pub fn repos_reading_owners(plugins: &PluginConfiguration) -> EnabledRepos {
+pub fn repos_reading_owners(plugins: &PluginConfiguration) -> RepoSet {
     OWNERS_PLUGINS
         .iter()
         .map(|plugin| plugins.enabled_repos_for_plugin(plugin))
@@ -49,9 +49,9 @@ pub(super) fn check_missing_trigger(subject: &CheckconfigInput<'_>, findings: &m
     let presubmits = jobs.presubmits.iter();
     let presubmits = presubmits.map(|(repo, jobs)| (repo, jobs.first().map(|job| &job.base)));
     let first: BTreeMap<&String, Option<&JobBase>> = postsubmits.chain(presubmits).collect();
-    let configured = EnabledRepos {
+    let configured = RepoSet {
         repos: first.keys().copied().cloned().collect(),
-        ..EnabledRepos::default()
+        ..RepoSet::default()
     };
     for repo in configured
         .difference(&plugins.enabled_repos_for_plugin("trigger"))

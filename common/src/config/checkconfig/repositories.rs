@@ -7,7 +7,7 @@ use std::{
     fmt,
 };
 
-use crate::config::plugins::EnabledRepos;
+use crate::config::plugins::RepoSet;
 
 /// One organisation or one repository of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl fmt::Display for RepoSetItem<'_> {
     }
 }
 
-impl EnabledRepos {
+impl RepoSet {
     pub(super) fn iter_items(&self) -> impl Iterator<Item = RepoSetItem<'_>> {
         let orgs = self
             .orgs
@@ -141,8 +141,8 @@ mod tests {
     use super::*;
 
     /// `org`, `org-a/b-c/d` (an organisation without two of its repositories) and `a/b`.
-    fn set(items: &[&str]) -> EnabledRepos {
-        let mut set = EnabledRepos::default();
+    fn set(items: &[&str]) -> RepoSet {
+        let mut set = RepoSet::default();
         for item in items {
             let mut parts = item.split('-');
             let first = parts.next().unwrap();

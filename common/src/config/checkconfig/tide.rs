@@ -2,7 +2,7 @@
 //! protection.
 
 use super::{CheckconfigInput, plugins};
-use crate::config::{ConfigPath, diagnostics::Diagnostics, plugins::EnabledRepos, prow::TideQuery};
+use crate::config::{ConfigPath, diagnostics::Diagnostics, plugins::RepoSet, prow::TideQuery};
 
 /// A label in Tide's queries, and the plugin that sets it.
 struct PluginLabel {
@@ -116,7 +116,7 @@ fn check_both_ways(
 fn check_plugin_enabled(
     rule: &'static str,
     pair: &PluginLabel,
-    enabled: &EnabledRepos,
+    enabled: &RepoSet,
     subject: &CheckconfigInput<'_>,
     findings: &mut Diagnostics,
 ) {
@@ -148,8 +148,8 @@ fn check_plugin_enabled(
 }
 
 /// The repositories of queries. A repository that one query excludes and another names is covered.
-pub(super) fn covered_repos<'a>(queries: impl IntoIterator<Item = &'a TideQuery>) -> EnabledRepos {
-    let mut covered = EnabledRepos::default();
+pub(super) fn covered_repos<'a>(queries: impl IntoIterator<Item = &'a TideQuery>) -> RepoSet {
+    let mut covered = RepoSet::default();
     for query in queries {
         for org in &query.orgs {
             let prefix = format!("{org}/");

@@ -62,8 +62,8 @@ impl Presubmit {
         self.brancher.runs_on(base_ref) && !self.always_run && !forced && self.changes.is_set()
     }
 
-    /// Whether the job runs. Its branches must allow it; then `always_run`, `forced` (requested
-    /// by name), the changed files, or `default` (if nothing else decides) makes it run.
+    /// Whether the job runs. Its branches must allow it; then any of `always_run`, `forced`
+    /// (requested by name), matching changed files and `default` makes it run.
     pub fn should_run(
         &self,
         base_ref: &str,

@@ -7,7 +7,7 @@ use crate::repo_names;
 
 /// A set of organisations and repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EnabledRepos {
+pub struct RepoSet {
     /// Organisations, each with its repositories (`org/repo`) that are not in the set.
     pub orgs: BTreeMap<String, BTreeSet<String>>,
     /// `org/repo`.
@@ -57,8 +57,8 @@ impl PluginConfiguration {
     }
 
     /// Where a plugin is enabled. A repository that enables it itself is not excluded.
-    pub fn enabled_repos_for_plugin(&self, plugin: &str) -> EnabledRepos {
-        let mut found = EnabledRepos::default();
+    pub fn enabled_repos_for_plugin(&self, plugin: &str) -> RepoSet {
+        let mut found = RepoSet::default();
         for (key, entry) in &self.plugins.0 {
             if !entry.plugins.iter().any(|name| name == plugin) {
                 continue;
@@ -78,8 +78,8 @@ impl PluginConfiguration {
     }
 
     /// The repositories whose events an external plugin gets.
-    pub fn enabled_repos_for_external_plugin(&self, plugin: &str) -> EnabledRepos {
-        let mut found = EnabledRepos::default();
+    pub fn enabled_repos_for_external_plugin(&self, plugin: &str) -> RepoSet {
+        let mut found = RepoSet::default();
         for (key, plugins) in &self.external_plugins {
             if !plugins.iter().any(|external| external.name == plugin) {
                 continue;

@@ -30,7 +30,8 @@ pub struct DeckConfig {
     /// Older form of `default_rerun_auth_configs`, by `org/repo`, `org` or `*`.
     pub rerun_auth_configs: RerunAuthConfigs,
     pub default_rerun_auth_configs: Vec<DefaultRerunAuthConfigEntry>,
-    /// Whether artifacts of any bucket are shown; `true` unless set.
+    /// Whether artifacts of any cloud bucket are shown; `true` unless set. Buckets `file://` and
+    /// `http(s)://` have to be named all the same.
     pub skip_storage_path_validation: Option<bool>,
     /// Buckets that may be opened in addition to those that jobs write to.
     pub additional_allowed_buckets: Vec<String>,

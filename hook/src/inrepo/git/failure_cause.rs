@@ -9,7 +9,8 @@ pub(super) enum GitFailureCause {
     Refused,
     /// The remote cannot be reached, or has a failure of its own.
     Away,
-    /// A lock is in the mirror. A killed git left it, since one fetch runs at a time.
+    /// A lock is in the mirror. A killed git left it: one fetch that writes refs runs at
+    /// a time.
     Locked,
     /// The content of the mirror is not what git wrote.
     Damaged,

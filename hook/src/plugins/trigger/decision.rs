@@ -62,8 +62,8 @@ pub(crate) struct NewProwJob {
     pub(crate) spec: ProwJobSpec,
     pub(crate) labels: StringMap,
     pub(crate) annotations: StringMap,
-    /// The part of the job's name that stands for the refs; the delivery and the job are the
-    /// others. Without the commits, which may have moved when the delivery is acted on again.
+    /// The part of the `ProwJob`'s name that stands for the refs: of a pull request without the
+    /// commits, which may have moved when the delivery is acted on again; of a push with its commit.
     pub(crate) subject: String,
 }
 

@@ -14,8 +14,9 @@ pub(crate) struct TrustDecision {
     pub(crate) why: String,
 }
 
-/// Trusted users are the bot itself, members of the organisation, collaborators of the repository
-/// (unless only members count), listed Apps, and members of the trusted organisation.
+/// Trusted users are the bot itself, the repository's owner, members of the organisation,
+/// collaborators of the repository (unless only members count), listed Apps, and members of the
+/// trusted organisation.
 pub(crate) fn trusted_user(
     login: &str,
     scene: TriggerContext<'_>,

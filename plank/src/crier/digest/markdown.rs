@@ -194,7 +194,7 @@ pub(crate) fn render_losses(losses: &str) -> String {
     )
 }
 
-/// A title of at most 150 characters, in plain text: GitHub does not render it.
+/// A title of at most 166 characters, in plain text: GitHub does not render it.
 #[must_use]
 pub fn digest_title(digest: &FailureDigest) -> String {
     match digest.kind {

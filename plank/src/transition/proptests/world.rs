@@ -61,6 +61,8 @@ pub(super) struct SimulationSetup {
     /// The entrypoint of an ended test says that it left its exit code.
     pub(super) marks: bool,
     pub(super) max_revivals: i64,
+    /// The CRD keeps `pod_revival_count`; upstream's of 2024 does not.
+    pub(super) counts_revivals: bool,
 }
 
 #[derive(Debug)]
@@ -384,6 +386,9 @@ impl RunSimulation {
         let patch = merge_patch(&self.job, change, &ClaimedRun { build_id, url }, self.now);
         let mut job = serde_json::to_value(&self.job).unwrap();
         apply_merge_patch(&mut job, &patch);
+        if !self.setup.counts_revivals {
+            job["status"]["pod_revival_count"] = Value::Null;
+        }
         self.job = serde_json::from_value(job).unwrap();
     }
 
