@@ -3,8 +3,9 @@
 //!
 //! It takes two steps. First it finds where secrets are, by the names of variables and flags and by
 //! the form of URLs, and replaces them. Then it searches the rest of the object for what was
-//! replaced, but for the fields that say what the job is. Only strings change, so a valid object
-//! stays valid, and unknown fields stay.
+//! replaced, but for the fields that say what the job is. Strings change, and kubectl's copy of the
+//! object and termination messages are removed; so a valid object stays valid, and unknown fields
+//! stay.
 
 mod redacted_secrets;
 mod secret_names;

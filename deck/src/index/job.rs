@@ -25,10 +25,10 @@ pub struct IndexedJob {
     pub(super) has_refs: bool,
     pub pulls: Box<[JobPullRequest]>,
     pub started: Timestamp,
-    /// When its pod was created.
+    /// When plank first claimed the run; its pod is created after that.
     pub pending: Option<Timestamp>,
     pub completed: Option<Timestamp>,
-    /// Empty until plank has started the run.
+    /// Empty until plank has claimed the run.
     pub build_id: Arc<str>,
     pub url: Box<str>,
     pub description: Arc<str>,

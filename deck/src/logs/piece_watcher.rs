@@ -94,14 +94,15 @@ impl PieceWatcher {
                 () = self.poll_pieces() => true,
                 () = self.news.closed() => false,
             };
-            if self.remove_if_unused(over) {
+            if self.remove_if_done(over) {
                 return;
             }
         }
     }
 
-    /// Removes the watcher if it is `over` or still unused. The next subscriber starts a new one.
-    fn remove_if_unused(&self, over: bool) -> bool {
+    /// Removes the watcher if it is `over` or nobody is subscribed. The next subscriber starts a new
+    /// one.
+    fn remove_if_done(&self, over: bool) -> bool {
         let mut all = self.app.lookouts.lock_watchers();
         let leaves = over || self.news.receiver_count() == 0;
         if leaves {

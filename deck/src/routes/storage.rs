@@ -165,7 +165,7 @@ fn is_complete(app: &DeckState, grant: &StorageGrant) -> Option<bool> {
     }
 }
 
-/// Deletes a piece of a live log, which the run's own log has as well, and nothing else.
+/// Deletes a piece of a live log, and nothing else. Whether the whole log is stored is not checked.
 pub(super) async fn delete_object(
     State(app): State<Arc<DeckState>>,
     Path(key): Path<String>,

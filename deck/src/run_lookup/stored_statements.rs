@@ -12,7 +12,7 @@ use crate::buckets::StorageLocation;
 use crate::stored_run::read_notes;
 use crate::visibility::{HiddenRepos, VisibilitySource, VisibilityStatement};
 
-/// Largest file that is read, in bytes; the cluster stores no larger object.
+/// Largest file that is read, in bytes.
 const MAX_FILE: usize = 2 << 20;
 
 #[derive(Deserialize)]

@@ -168,8 +168,8 @@ impl BareRepo {
             .map(|found| found.sha))
     }
 
-    /// Resolves a branch, a tag, a full or shortened hash, or `refs/…` to a commit. Nothing else,
-    /// so no `@{…}` or `^`.
+    /// Resolves a branch, a tag, a hash of 4 to 40 digits, `HEAD`, or a ref with or without `refs/` to
+    /// a commit. Nothing else, so no `@{…}` or `^`.
     pub(crate) async fn resolve_commit(&self, rev: &str) -> anyhow::Result<Option<String>> {
         let is_hash =
             (4..=40).contains(&rev.len()) && rev.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -11,6 +11,7 @@ use super::{
     AppPermissions, FakeGithub,
     caller::hash_token,
     events, pulls,
+    routes::is_reserved,
     store::{self, AccountKind, StoredApp, StoredRepo, current_timestamp},
 };
 
@@ -124,7 +125,10 @@ impl FakeGithub {
         login: &str,
         kind: AccountKind,
     ) -> anyhow::Result<store::StoredAccount> {
-        ensure!(is_valid_name(login), "{login:?} cannot be a login");
+        ensure!(
+            is_valid_name(login) && !is_reserved(login),
+            "{login:?} cannot be a login"
+        );
         let account = self.context.store.ensure_account(login, kind).await?;
         ensure!(
             account.kind == kind,

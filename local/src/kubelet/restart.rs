@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::plan::ContainerRole;
 
-/// The first wait; each start doubles it.
+/// The wait before the second restart (the first is immediate); each further one doubles it.
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
 const MAX_BACK_OFF: Duration = Duration::from_mins(5);
-/// After a run of this length the waits begin again with the shortest.
+/// After a run of this length the next restart is immediate again.
 const LONG_RUN: Duration = Duration::from_mins(10);
 
 /// A pod's `restartPolicy`.

@@ -24,7 +24,7 @@ impl CloneStep {
         }
     }
 
-    /// Whether a retry may help: only a fetch talks to another machine.
+    /// Whether the step is retried. A fetch is; `submodule update`, which also uses the network, is not.
     pub(super) fn is_fetch(&self) -> bool {
         self.args.get(1).is_some_and(|verb| verb == "fetch")
     }

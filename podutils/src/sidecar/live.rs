@@ -33,7 +33,7 @@ const AT_ONCE: usize = 16;
 /// The wait before a removal is tried again.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
-/// The live logs of one run. They have no pieces if not every Secret is known.
+/// The live logs of one run. They have no pieces without `every_secret`, and none in a dry run.
 #[derive(Debug)]
 pub(super) struct LiveLogs {
     storage: ObjectStorage,
@@ -58,7 +58,8 @@ impl LiveLog {
 }
 
 impl LiveLogs {
-    /// Starts to write pieces, if `known` has all Secrets of the pod's containers.
+    /// Starts to write pieces, if the options say that the secret folders hold every Secret of the
+    /// pod's containers (`every_secret`), and not in a dry run.
     pub(super) fn start_writing(
         options: &SidecarOptions,
         target: &UploadTarget,
@@ -101,8 +102,8 @@ impl LiveLogs {
         self.stop.send_replace(true);
     }
 
-    /// Removes all pieces, if possible; the logs are stored by then. A call that is cancelled may
-    /// be repeated.
+    /// Removes all pieces, if possible: the logs are stored by then, or may not be, since they could
+    /// not be censored. A call that is cancelled may be repeated.
     pub(super) async fn remove_pieces(&self) {
         self.stop_writing();
         let mut writer = self.writer.lock().await;

@@ -24,7 +24,8 @@ pub(super) struct RawSidecarOptions {
 impl RawSidecarOptions {
     /// The options, with the values of deprecated fields moved to their successors.
     ///
-    /// Setting deprecated fields and `censoring_options` is an error: a secret would stay in clear.
+    /// Setting the deprecated censoring fields together with `censoring_options` is an error: a secret
+    /// would stay in clear.
     pub(super) fn into_options(self) -> anyhow::Result<SidecarOptions> {
         let mut options = self.options;
         if let Some(entry) = self.wrapper_options {

@@ -104,7 +104,8 @@ fn parse_continue(token: &str) -> StatusResult<Option<ContinueToken>> {
         .ok_or_else(|| StatusError::bad_request("continue key is not valid"))
 }
 
-/// Refuses reads of another version: reads are always of the latest one.
+/// Reads are always of the latest version. Refuses one that does not exist yet, and with `Exact`
+/// every one but the latest.
 pub(super) fn check_version(params: &QueryParams, state: &CommittedState) -> StatusResult<()> {
     let asked = match params.get_text("resourceVersion") {
         "" | "0" => return Ok(()),

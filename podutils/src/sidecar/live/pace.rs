@@ -1,5 +1,5 @@
-//! How often pieces are written. A viewer sees a line within two seconds, and a job that never
-//! stops printing does not leave a million objects.
+//! How often pieces are written. At first a viewer sees a line within two seconds; a job that
+//! never stops printing gets fewer pieces, and does not leave a million objects.
 
 use std::time::Duration;
 
